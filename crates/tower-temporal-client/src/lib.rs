@@ -1,0 +1,42 @@
+//! Temporal client operations as typed tower services.
+//!
+//! Every call that a Temporal client makes, from `start_workflow` to `heartbeat_async_activity`, is an
+//! [`Operation`](tower_temporal_core::Operation) of this crate. [`Interceptor`] makes a stack of layers over them the
+//! interceptor of an SDK client:
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use temporalio_client::ClientOptions;
+//! use tower::ServiceBuilder;
+//! use tower_temporal_client::Interceptor;
+//!
+//! let stack = ServiceBuilder::new()
+//!     .load_shed()
+//!     .concurrency_limit(100)
+//!     .timeout(Duration::from_secs(10));
+//!
+//! let options = ClientOptions::new("default")
+//!     .client_interceptors(vec![Arc::new(Interceptor::new(stack))])
+//!     .build();
+//! # let _ = options;
+//! ```
+//!
+//! The stack is built once and cloned for every call, as is the norm with tower: limits are shared between all calls of
+//! the client, and of its clones.
+//!
+//! # Operations
+//!
+//! Operations are named after the SDK's methods. `start_workflow` is [`StartWorkflow`], and so on;
+//! [`OPERATIONS`] lists them all.
+//!
+//! # Errors
+//!
+//! A layer next to the SDK sees the operation's own error and can match on it. What a middleware fails with becomes the
+//! `Rpc` variant of the operation's error, with the status that
+//! [`error::status`](tower_temporal_core::error::status) finds: a timeout is `DEADLINE_EXCEEDED`, shed load
+//! `RESOURCE_EXHAUSTED`, a denial `PERMISSION_DENIED`.
+
+mod interceptor;
+mod operations;
+
+pub use self::{interceptor::Interceptor, operations::*};

@@ -1,0 +1,325 @@
+//! The table of client operations, and what is generated from it.
+
+use crate::Interceptor;
+use std::{future::Future, pin::Pin};
+use temporalio_client::{
+    ActivityHeartbeatResponse, ActivityIdentifier, BackfillScheduleInput, CancelWorkflowInput,
+    ClientInterceptor, CompleteAsyncActivityInput, CountWorkflowsInput, CountWorkflowsOutput,
+    CreateScheduleInput, CreateScheduleOutput, DeleteScheduleInput, DescribeScheduleInput,
+    DescribeScheduleOutput, DescribeWorkflowInput, DescribeWorkflowOutput, FailAsyncActivityInput,
+    FetchWorkflowHistoryPageInput, FetchWorkflowHistoryPageOutput, HeartbeatAsyncActivityInput,
+    ListSchedulesPageInput, ListSchedulesPageOutput, ListWorkflowsPageInput,
+    ListWorkflowsPageOutput, PauseScheduleInput, PollWorkflowUpdateInput, PollWorkflowUpdateOutput,
+    QueryWorkflowInput, QueryWorkflowOutput, ReportAsyncActivityCancellationInput,
+    SendScheduleUpdateInput, SignalWithStartWorkflowInput, SignalWorkflowInput, StartWorkflowInput,
+    StartWorkflowOutput, StartWorkflowUpdateInput, StartWorkflowUpdateOutput,
+    TerminateWorkflowInput, TriggerScheduleInput, UnpauseScheduleInput, UpdateScheduleInput,
+    UpdateWithStartWorkflowInput, UpdateWithStartWorkflowOutput,
+    errors::{
+        AsyncActivityError, ClientError, WorkflowInteractionError, WorkflowQueryError,
+        WorkflowStartError, WorkflowUpdateError, WorkflowUpdateWithStartError,
+    },
+    schedules::ScheduleError,
+};
+use tower_service::Service;
+use tower_temporal_core::{
+    BoxError, Category, Headers, HeadersMut, Operation, Request, Target, call::Call, error,
+    scope::TaskScope,
+};
+
+macro_rules! operations {
+    ($(
+        $method:ident => $operation:ident($input:ident) -> $output:ty, $error:ident {
+            $doc:literal
+            headers: [$($header:ident),*],
+            target: |$target_input:ident| $target:expr,
+        }
+    )*) => {
+        /// The names of all client operations.
+        pub const OPERATIONS: &[&str] = &[$(stringify!($method)),*];
+
+        $(
+            #[doc = $doc]
+            #[doc = ""]
+            #[doc = concat!(
+                "The operation `", stringify!($method), "` of [`ClientInterceptor`]: [`", stringify!($input),
+                "`] → `", stringify!($output), "`, failing with [`", stringify!($error), "`]."
+            )]
+            #[derive(Clone, Copy, Debug)]
+            pub struct $operation;
+
+            impl Operation for $operation {
+                type Input = $input;
+                type Output = $output;
+                type Error = $error;
+                type Context = ();
+                type Scope = TaskScope;
+
+                const NAME: &'static str = stringify!($method);
+                const CATEGORY: Category = Category::ClientOutbound;
+
+                #[allow(unused_variables)]
+                fn headers(input: &$input) -> Headers<'_> {
+                    Headers::optional([$(&input.options.$header),*])
+                }
+
+                #[allow(unused_variables)]
+                fn headers_mut(input: &mut $input) -> HeadersMut<'_> {
+                    HeadersMut::optional([$(&mut input.options.$header),*])
+                }
+
+                fn target<'a>($target_input: &'a $input, (): &'a ()) -> Target<'a> {
+                    $target
+                }
+
+                fn error(error: BoxError) -> $error {
+                    $error::Rpc(error::status(error))
+                }
+            }
+        )*
+
+        /// A stack that serves every client operation.
+        ///
+        /// It is implemented for every service that qualifies; there is nothing to implement by hand. A stack of generic
+        /// layers qualifies as it is. One that serves a single request type (`map_request` with a closure,
+        /// `BoxCloneService`, `buffer`) does inside [`on`](tower_temporal_core::on).
+        #[diagnostic::on_unimplemented(
+            message = "`{Self}` can't be the stack of a Temporal client",
+            label = "does not serve every client operation",
+            note = "a client's stack is `Clone + Send + 'static`, serves `Request<O>` for every client operation `O` with \
+                    `Response = O::Output`, `Error: Into<BoxError>` and `Future: Send`",
+            note = "put a layer that serves one operation only inside `on::<client::StartWorkflow, _>(layer)`"
+        )]
+        pub trait ClientService:
+            Clone + Send + 'static
+            $(+ Service<Request<$operation>, Response = $output, Error: Into<BoxError>, Future: Send>)*
+        {
+        }
+
+        impl<S> ClientService for S where
+            S: Clone + Send + 'static
+            $(+ Service<Request<$operation>, Response = $output, Error: Into<BoxError>, Future: Send>)*
+        {
+        }
+
+        impl<S: ClientService> ClientInterceptor for Interceptor<S> {$(
+            fn $method<'a>(
+                &'a self,
+                input: $input,
+                next: temporalio_client::Next<'a, $input, BoxFuture<'a, Result<$output, $error>>>,
+            ) -> BoxFuture<'a, Result<$output, $error>> {
+                Box::pin(Call::<$operation, _, _>::new(self.stack(), input, (), |input| next.run(input)))
+            }
+        )*}
+    };
+}
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+operations! {
+    start_workflow => StartWorkflow(StartWorkflowInput) -> StartWorkflowOutput, WorkflowStartError {
+        "Starts a workflow."
+        headers: [header],
+        target: |input| Target {
+            task_queue: Some(&input.options.task_queue),
+            ..Target::workflow(Some(&input.workflow_type), Some(&input.options.workflow_id))
+        },
+    }
+    signal_with_start_workflow =>
+    SignalWithStartWorkflow(SignalWithStartWorkflowInput) -> StartWorkflowOutput, WorkflowStartError {
+        "Signals a workflow, and starts it first if it does not run."
+        headers: [header],
+        target: |input| Target {
+            name: Some(&input.signal_name),
+            task_queue: Some(&input.options.task_queue),
+            ..Target::workflow(Some(&input.workflow_type), Some(&input.options.workflow_id))
+        },
+    }
+    list_workflows_page => ListWorkflowsPage(ListWorkflowsPageInput) -> ListWorkflowsPageOutput, ClientError {
+        "Fetches one page of a list of workflows."
+        headers: [],
+        target: |_input| Target::new(),
+    }
+    count_workflows => CountWorkflows(CountWorkflowsInput) -> CountWorkflowsOutput, ClientError {
+        "Counts workflows."
+        headers: [],
+        target: |_input| Target::new(),
+    }
+    describe_workflow =>
+    DescribeWorkflow(DescribeWorkflowInput) -> DescribeWorkflowOutput, WorkflowInteractionError {
+        "Describes a workflow."
+        headers: [],
+        target: |input| run(&input.workflow_id, &input.run_id),
+    }
+    fetch_workflow_history_page =>
+    FetchWorkflowHistoryPage(FetchWorkflowHistoryPageInput)
+        -> FetchWorkflowHistoryPageOutput, WorkflowInteractionError {
+        "Fetches one page of a workflow's history. Waiting for a workflow's result is made of these."
+        headers: [],
+        target: |input| run(&input.workflow_id, &input.run_id),
+    }
+    signal_workflow => SignalWorkflow(SignalWorkflowInput) -> (), WorkflowInteractionError {
+        "Signals a workflow."
+        headers: [header],
+        target: |input| Target {
+            name: Some(&input.signal_name),
+            ..run(&input.workflow_id, &input.run_id)
+        },
+    }
+    query_workflow => QueryWorkflow(QueryWorkflowInput) -> QueryWorkflowOutput, WorkflowQueryError {
+        "Queries a workflow."
+        headers: [header],
+        target: |input| Target {
+            name: Some(&input.query_name),
+            ..run(&input.workflow_id, &input.run_id)
+        },
+    }
+    start_workflow_update =>
+    StartWorkflowUpdate(StartWorkflowUpdateInput) -> StartWorkflowUpdateOutput, WorkflowUpdateError {
+        "Sends an update to a workflow."
+        headers: [header],
+        target: |input| Target {
+            name: Some(&input.update_name),
+            ..run(&input.workflow_id, &input.run_id)
+        },
+    }
+    update_with_start_workflow =>
+    UpdateWithStartWorkflow(UpdateWithStartWorkflowInput)
+        -> UpdateWithStartWorkflowOutput, WorkflowUpdateWithStartError {
+        "Sends an update to a workflow, and starts it first if it does not run."
+        headers: [start_header, update_header],
+        target: |input| Target {
+            name: Some(&input.update_name),
+            task_queue: Some(&input.options.task_queue),
+            ..Target::workflow(Some(&input.workflow_type), Some(&input.options.workflow_id))
+        },
+    }
+    poll_workflow_update =>
+    PollWorkflowUpdate(PollWorkflowUpdateInput) -> PollWorkflowUpdateOutput, WorkflowUpdateError {
+        "Waits for the outcome of an update."
+        headers: [],
+        target: |input| run(&input.workflow_id, &input.run_id),
+    }
+    cancel_workflow => CancelWorkflow(CancelWorkflowInput) -> (), WorkflowInteractionError {
+        "Requests the cancellation of a workflow."
+        headers: [],
+        target: |input| run(&input.workflow_id, &input.run_id),
+    }
+    terminate_workflow => TerminateWorkflow(TerminateWorkflowInput) -> (), WorkflowInteractionError {
+        "Terminates a workflow."
+        headers: [],
+        target: |input| run(&input.workflow_id, &input.run_id),
+    }
+    create_schedule => CreateSchedule(CreateScheduleInput) -> CreateScheduleOutput, ScheduleError {
+        "Creates a schedule."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    list_schedules_page => ListSchedulesPage(ListSchedulesPageInput) -> ListSchedulesPageOutput, ScheduleError {
+        "Fetches one page of a list of schedules."
+        headers: [],
+        target: |_input| Target::new(),
+    }
+    describe_schedule => DescribeSchedule(DescribeScheduleInput) -> DescribeScheduleOutput, ScheduleError {
+        "Describes a schedule."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    update_schedule => UpdateSchedule(UpdateScheduleInput) -> (), ScheduleError {
+        "Updates a schedule: describes it, and sends what the caller made of it. The sending is [`SendScheduleUpdate`]."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    send_schedule_update => SendScheduleUpdate(SendScheduleUpdateInput) -> (), ScheduleError {
+        "Sends a prepared update of a schedule."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    delete_schedule => DeleteSchedule(DeleteScheduleInput) -> (), ScheduleError {
+        "Deletes a schedule."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    pause_schedule => PauseSchedule(PauseScheduleInput) -> (), ScheduleError {
+        "Pauses a schedule."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    unpause_schedule => UnpauseSchedule(UnpauseScheduleInput) -> (), ScheduleError {
+        "Unpauses a schedule."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    trigger_schedule => TriggerSchedule(TriggerScheduleInput) -> (), ScheduleError {
+        "Triggers a schedule's action now."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    backfill_schedule => BackfillSchedule(BackfillScheduleInput) -> (), ScheduleError {
+        "Runs a schedule's actions of the past."
+        headers: [],
+        target: |input| schedule(&input.schedule_id),
+    }
+    complete_async_activity => CompleteAsyncActivity(CompleteAsyncActivityInput) -> (), AsyncActivityError {
+        "Completes an activity from outside its worker."
+        headers: [],
+        target: |input| activity(&input.identifier),
+    }
+    fail_async_activity => FailAsyncActivity(FailAsyncActivityInput) -> (), AsyncActivityError {
+        "Fails an activity from outside its worker."
+        headers: [],
+        target: |input| activity(&input.identifier),
+    }
+    report_async_activity_cancellation =>
+    ReportAsyncActivityCancellation(ReportAsyncActivityCancellationInput) -> (), AsyncActivityError {
+        "Reports an activity as cancelled from outside its worker."
+        headers: [],
+        target: |input| activity(&input.identifier),
+    }
+    heartbeat_async_activity =>
+    HeartbeatAsyncActivity(HeartbeatAsyncActivityInput) -> ActivityHeartbeatResponse, AsyncActivityError {
+        "Heartbeats an activity from outside its worker."
+        headers: [],
+        target: |input| activity(&input.identifier),
+    }
+}
+
+fn run<'a>(workflow_id: &'a str, run_id: &'a str) -> Target<'a> {
+    Target {
+        run_id: non_empty(run_id),
+        ..Target::workflow(None, Some(workflow_id))
+    }
+}
+
+fn schedule(schedule_id: &str) -> Target<'_> {
+    Target {
+        schedule_id: Some(schedule_id),
+        ..Target::new()
+    }
+}
+
+fn activity(identifier: &ActivityIdentifier) -> Target<'_> {
+    match identifier {
+        ActivityIdentifier::TaskToken(_) => Target::new(),
+        ActivityIdentifier::ByIdWorkflow {
+            workflow_id,
+            run_id,
+            activity_id,
+        } => Target {
+            activity_id: Some(activity_id),
+            ..run(workflow_id, run_id)
+        },
+        ActivityIdentifier::ByIdStandalone {
+            activity_id,
+            run_id,
+        } => Target {
+            activity_id: Some(activity_id),
+            run_id: non_empty(run_id),
+            ..Target::new()
+        },
+    }
+}
+
+fn non_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}

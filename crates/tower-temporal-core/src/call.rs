@@ -1,0 +1,436 @@
+//! For adapters: how a call of the SDK goes through a stack.
+//!
+//! An adapter implements one of the SDK's interceptor traits. It clones its stack, and hands it to [`Call::new`] with the
+//! input and the SDK's continuation; what it returns to the SDK is that future. Applications and layers need nothing of
+//! this module.
+
+use crate::{
+    BoxError, CallError, Operation, Request,
+    rendezvous::{Rendezvous, Slot, Step},
+};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error,
+    fmt,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker, ready},
+};
+use tower::util::Oneshot;
+use tower_service::Service;
+
+pin_project! {
+    /// A call on its way through a stack: readiness is awaited, the stack is called, and the SDK's next step runs when
+    /// the request has reached [`Terminal`](crate::Terminal).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Call<O, S, N>
+    where
+        O: Operation,
+        S: Service<Request<O>>,
+        N: Step<O::Input>,
+    {
+        #[pin]
+        rendezvous: Rendezvous<Oneshot<S, Request<O>>, N, O::Input, Result<O::Output, O::Error>>,
+    }
+}
+
+impl<O, S, N> Call<O, S, N>
+where
+    O: Operation,
+    S: Service<Request<O>, Response = O::Output>,
+    S::Error: Into<BoxError>,
+    N: Step<O::Input>,
+    N::Future: Future<Output = Result<O::Output, O::Error>>,
+{
+    /// Sends `input` through `stack`, and what arrives at its end to `next`.
+    pub fn new(stack: S, input: O::Input, context: O::Context, next: N) -> Self {
+        let slot = Slot::new(!O::CATEGORY.is_workflow());
+        let request = Request::with_slot(input, context, slot.clone());
+        Self {
+            rendezvous: Rendezvous::new(slot, Oneshot::new(stack, request), next),
+        }
+    }
+
+    /// Runs the call at once, for the operations the SDK runs synchronously.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own; if the stack is not done at once, with [`CallError::Pending`] as its source.
+    pub fn now(self) -> Result<O::Output, O::Error> {
+        match pin!(self).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                let operation = O::NAME;
+                Err(O::error(CallError::Pending { operation }.into()))
+            }
+        }
+    }
+}
+
+impl<O, S, N> Future for Call<O, S, N>
+where
+    O: Operation,
+    S: Service<Request<O>, Response = O::Output>,
+    S::Error: Into<BoxError>,
+    N: Step<O::Input>,
+    N::Future: Future<Output = Result<O::Output, O::Error>>,
+{
+    type Output = Result<O::Output, O::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = ready!(self.project().rendezvous.poll(cx));
+        Poll::Ready(result.map_err(into_error::<O>))
+    }
+}
+
+impl<O, S, N> fmt::Debug for Call<O, S, N>
+where
+    O: Operation,
+    S: Service<Request<O>>,
+    N: Step<O::Input>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("operation", &O::NAME)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Turns what a stack failed with into the operation's error: itself if that is what it is, and otherwise what
+/// [`Operation::error`] makes of it.
+pub fn into_error<O: Operation>(error: impl Into<BoxError>) -> O::Error {
+    match error.into().downcast::<O::Error>() {
+        Ok(error) => *error,
+        Err(error) => O::error(error),
+    }
+}
+
+/// The operation's own error in what a stack or a layer failed with, if it is there: as it is, or as a cause.
+pub fn find_error<'a, O: Operation>(error: &'a (dyn Error + 'static)) -> Option<&'a O::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<O::Error>() {
+            return Some(error);
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Denied, ErrorKind, Next, Terminal, error, from_fn, on,
+        probe::{self, ClientProbe, OtherProbe, ProbeError, ProbeInput, WorkflowOutboundProbe},
+    };
+    use std::{
+        future::{pending, ready},
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+    use tower::{
+        ServiceBuilder, ServiceExt,
+        util::{BoxCloneService, MapRequestLayer},
+    };
+    use tower_layer::Layer;
+
+    type Log = Arc<Mutex<Vec<String>>>;
+
+    /// Logs on the way in and out, for every operation.
+    #[derive(Clone)]
+    struct Trace<S> {
+        name: &'static str,
+        log: Log,
+        inner: S,
+    }
+
+    fn trace<S>(
+        name: &'static str,
+        log: &Log,
+    ) -> impl Layer<S, Service = Trace<S>> + Clone + use<S> {
+        let log = log.clone();
+        tower::layer::layer_fn(move |inner| Trace {
+            name,
+            log: log.clone(),
+            inner,
+        })
+    }
+
+    impl<O: Operation, S: Service<Request<O>>> Service<Request<O>> for Trace<S> {
+        type Response = S::Response;
+        type Error = S::Error;
+        type Future = S::Future;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+            self.inner.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: Request<O>) -> S::Future {
+            self.log
+                .lock()
+                .unwrap()
+                .push(format!("{} {}", self.name, O::NAME));
+            self.inner.call(request)
+        }
+    }
+
+    fn plus_one(input: ProbeInput) -> Result<u32, ProbeError> {
+        Ok(input.value + 1)
+    }
+
+    fn must_not_run(_: ProbeInput) -> Result<u32, ProbeError> {
+        panic!("the call should not have reached the SDK")
+    }
+
+    fn middleware_error(result: Result<u32, ProbeError>) -> BoxError {
+        match result {
+            Err(ProbeError::Middleware(error)) => error,
+            other => panic!("expected a middleware's error, got {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_layer_sees_the_request_first() {
+        let log = Log::default();
+        let stack = ServiceBuilder::new()
+            .layer(trace("a", &log))
+            .layer(trace("b", &log))
+            .layer(trace("c", &log))
+            .service(Terminal);
+        let output = probe::call::<ClientProbe, _, _>(stack, 1, plus_one).await;
+        assert_eq!(output.unwrap(), 2);
+        assert_eq!(
+            *log.lock().unwrap(),
+            ["a client_probe", "b client_probe", "c client_probe"]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_sdk_reaches_the_caller_unchanged_through_boxing_layers() {
+        let stack = ServiceBuilder::new()
+            .timeout(Duration::from_secs(9))
+            .load_shed()
+            .service(Terminal);
+        let result =
+            probe::call::<ClientProbe, _, _>(stack, 1, |_| Err(ProbeError::Failed("x".into())))
+                .await;
+        assert!(matches!(result, Err(ProbeError::Failed(text)) if text == "x"));
+    }
+
+    #[tokio::test]
+    async fn a_timeout_becomes_the_call_s_error_and_drops_the_call() {
+        let held = Arc::new(());
+        let in_sdk = held.clone();
+        let stack = ServiceBuilder::new()
+            .timeout(Duration::from_millis(1))
+            .service(Terminal);
+        let call = Call::<ClientProbe, _, _>::new(stack, 1.into(), (), |_| {
+            Box::pin(async move {
+                let _held = in_sdk;
+                pending().await
+            })
+        });
+        let error = middleware_error(call.await);
+        assert_eq!(error::kind(&error), ErrorKind::DeadlineExceeded);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[tokio::test]
+    async fn a_buffer_and_a_boxed_service_serve_one_operation() {
+        let boxed = tower::layer::layer_fn(|inner| {
+            BoxCloneService::new(ServiceExt::<Request<ClientProbe>>::map_err(
+                inner,
+                BoxError::from,
+            ))
+        });
+        let stack = ServiceBuilder::new()
+            .layer(on::<ClientProbe, _>(
+                ServiceBuilder::new()
+                    .buffer(4)
+                    .rate_limit(100, Duration::from_secs(1))
+                    .layer(boxed),
+            ))
+            .service(Terminal);
+        let output = probe::call::<ClientProbe, _, _>(stack.clone(), 1, plus_one).await;
+        assert_eq!(output.unwrap(), 2);
+        let other = probe::call::<OtherProbe, _, _>(stack, 5, plus_one).await;
+        assert_eq!(other.unwrap(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_layer_on_one_operation_passes_the_others_by() {
+        let double = MapRequestLayer::new(|mut request: Request<ClientProbe>| {
+            request.value *= 2;
+            request
+        });
+        let stack = ServiceBuilder::new()
+            .layer(on::<ClientProbe, _>(double))
+            .service(Terminal);
+        assert_eq!(
+            probe::call::<ClientProbe, _, _>(stack.clone(), 5, plus_one)
+                .await
+                .unwrap(),
+            11
+        );
+        assert_eq!(
+            probe::call::<OtherProbe, _, _>(stack, 5, plus_one)
+                .await
+                .unwrap(),
+            6
+        );
+    }
+
+    #[tokio::test]
+    async fn a_function_changes_input_and_output() {
+        let layer = from_fn(
+            async |mut request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                request.value += 10;
+                next.run(request).await.map(|output| output * 2)
+            },
+        );
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        assert_eq!(
+            probe::call::<ClientProbe, _, _>(stack, 1, plus_one)
+                .await
+                .unwrap(),
+            24
+        );
+    }
+
+    #[tokio::test]
+    async fn a_function_that_never_calls_inward_answers_itself() {
+        let layer = from_fn(async |_: Request<ClientProbe>, _: Next<ClientProbe>| {
+            Err::<u32, _>(Denied::new("no"))
+        });
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        let error =
+            middleware_error(probe::call::<ClientProbe, _, _>(stack, 1, must_not_run).await);
+        assert_eq!(error.to_string(), "denied: no");
+    }
+
+    #[tokio::test]
+    async fn a_function_s_call_can_move_to_another_task() {
+        let layer = from_fn(
+            async |request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                tokio::spawn(next.run(request)).await.unwrap()
+            },
+        );
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        assert_eq!(
+            probe::call::<ClientProbe, _, _>(stack, 1, plus_one)
+                .await
+                .unwrap(),
+            2
+        );
+    }
+
+    #[tokio::test]
+    async fn a_clone_that_reaches_the_sdk_after_the_first_is_refused() {
+        let layer = tower::layer::layer_fn(|inner| {
+            tower::service_fn(move |request: Request<ClientProbe>| {
+                let service = BoxCloneService::new(Clone::clone(&inner));
+                async move {
+                    assert_eq!(service.clone().oneshot(request.clone()).await.unwrap(), 2);
+                    service.oneshot(request).await
+                }
+            })
+        });
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        let error = middleware_error(probe::call::<ClientProbe, _, _>(stack, 1, plus_one).await);
+        assert!(
+            matches!(
+                error.downcast_ref(),
+                Some(CallError::Twice {
+                    operation: "client_probe"
+                })
+            ),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_that_outlives_its_call_is_refused() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let layer = from_fn(move |request: Request<ClientProbe>, _: Next<ClientProbe>| {
+            send.send(request).unwrap();
+            ready(Ok::<_, BoxError>(0))
+        });
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        assert_eq!(
+            probe::call::<ClientProbe, _, _>(stack, 1, must_not_run)
+                .await
+                .unwrap(),
+            0
+        );
+        let late = Terminal.oneshot(receive.recv().unwrap()).await;
+        let error = middleware_error(late);
+        assert!(
+            matches!(error.downcast_ref(), Some(CallError::Gone { .. })),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_made_by_hand_is_refused() {
+        let result = Terminal
+            .oneshot(Request::<ClientProbe>::new(1.into(), ()))
+            .await;
+        let error = middleware_error(result);
+        assert!(
+            matches!(error.downcast_ref(), Some(CallError::Detached { .. })),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_synchronous_call_that_would_wait_is_an_error() {
+        let layer = from_fn(
+            async |_: Request<WorkflowOutboundProbe>, _: Next<WorkflowOutboundProbe>| {
+                pending::<Result<u32, BoxError>>().await
+            },
+        );
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        let error = middleware_error(
+            probe::call::<WorkflowOutboundProbe, _, _>(stack, 1, must_not_run).now(),
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("`workflow_outbound_probe` is synchronous"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_synchronous_call_runs_at_once() {
+        let output = probe::call::<WorkflowOutboundProbe, _, _>(Terminal, 1, plus_one).now();
+        assert_eq!(output.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn readiness_is_awaited_and_its_error_is_the_call_s() {
+        let (stack, mut handle) = tower_test::mock::pair::<Request<ClientProbe>, u32>();
+        handle.allow(0);
+        let mut call =
+            tokio_test::task::spawn(probe::call::<ClientProbe, _, _>(stack, 1, must_not_run));
+        assert!(call.poll().is_pending(), "the stack is not ready");
+        handle.send_error("not today");
+        assert!(call.is_woken());
+        let error = middleware_error(call.await);
+        assert_eq!(error.to_string(), "not today");
+    }
+
+    #[test]
+    fn futures_of_send_operations_are_send() {
+        fn is_send<T: Send>(_: &T) {}
+        let stack = ServiceBuilder::new()
+            .layer(from_fn(
+                async |request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                    next.run(request).await
+                },
+            ))
+            .timeout(Duration::from_secs(1))
+            .service(Terminal);
+        is_send(&probe::call::<ClientProbe, _, _>(stack, 1, plus_one));
+    }
+}

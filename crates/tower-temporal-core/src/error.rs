@@ -1,0 +1,244 @@
+//! The errors of this crate, and how a middleware's error becomes the error of the call.
+//!
+//! Middleware speaks [`BoxError`]; each Temporal call has an error type of its own. At the outer edge of a stack the
+//! adapter looks whether the boxed error *is* the call's own (a layer let it through) and otherwise asks
+//! [`kind`] what happened, so that a timeout becomes `DEADLINE_EXCEEDED` and a denial `PERMISSION_DENIED`. The original
+//! error stays reachable through [`source()`](std::error::Error::source).
+
+use crate::BoxError;
+use std::{error::Error, sync::Arc};
+use tonic::{Code, Status};
+
+/// A call was not carried through its stack as it should.
+///
+/// Each of these is a mistake in a middleware, or a call that was given up by its caller. It arrives as the source of
+/// the call's own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The request reached [`Terminal`](crate::Terminal) after the call it belongs to had ended.
+    #[error(
+        "`{operation}`: the request outlived its call, which has already ended; call inward before the stack's future \
+         completes or is dropped"
+    )]
+    Gone {
+        /// The operation's name.
+        operation: &'static str,
+    },
+    /// A clone of the request had already reached [`Terminal`](crate::Terminal).
+    #[error(
+        "`{operation}`: the call reached the SDK twice; its next step can run only once, so retry and hedge around the \
+         call, or beneath it at the rpc level"
+    )]
+    Twice {
+        /// The operation's name.
+        operation: &'static str,
+    },
+    /// The request was made by hand, so there is no call for [`Terminal`](crate::Terminal) to continue.
+    #[error("`{operation}`: the request was made with `Request::new` and has no call to continue")]
+    Detached {
+        /// The operation's name.
+        operation: &'static str,
+    },
+    /// A middleware was not done when asked, in an operation that the SDK runs synchronously.
+    #[error(
+        "`{operation}` is synchronous in the SDK, but a middleware in its stack returned `Poll::Pending`; \
+         use only middleware that never waits here"
+    )]
+    Pending {
+        /// The operation's name.
+        operation: &'static str,
+    },
+}
+
+/// A middleware refused the call: `PERMISSION_DENIED` to a client, non-retryable in an activity.
+///
+/// ```
+/// use tower_temporal_core::{Denied, ErrorKind, error};
+///
+/// let error = Denied::new("mallory may not start `Payout`").into();
+/// assert_eq!(error::kind(&error), ErrorKind::Denied);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("denied: {reason}")]
+pub struct Denied {
+    reason: Arc<str>,
+}
+
+impl Denied {
+    /// Refuses a call for `reason`.
+    pub fn new(reason: impl Into<Arc<str>>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
+
+    /// Why the call was refused.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// What happened, as far as a middleware's error tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A deadline passed: [`tower::timeout`], [`tokio::time`].
+    DeadlineExceeded,
+    /// There was no room for the call: [`tower::load_shed`].
+    Overloaded,
+    /// The service behind the stack is gone: [`tower::buffer`].
+    Unavailable,
+    /// A middleware refused the call: [`Denied`].
+    Denied,
+    /// A gRPC status, as it is.
+    Status(Code),
+    /// A middleware did not carry the call as it should: [`CallError`].
+    Misuse,
+    /// Anything else.
+    Other,
+}
+
+impl ErrorKind {
+    /// The gRPC code that says it best.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::Overloaded => Code::ResourceExhausted,
+            Self::Unavailable => Code::Unavailable,
+            Self::Denied => Code::PermissionDenied,
+            Self::Status(code) => code,
+            Self::Misuse => Code::Internal,
+            Self::Other => Code::Unknown,
+        }
+    }
+
+    /// A stable name for it, used as the type of an application failure.
+    pub const fn type_name(self) -> &'static str {
+        match self.code() {
+            Code::DeadlineExceeded => "DeadlineExceeded",
+            Code::ResourceExhausted => "ResourceExhausted",
+            Code::Unavailable => "Unavailable",
+            Code::PermissionDenied => "PermissionDenied",
+            Code::Internal => "Internal",
+            _ => "MiddlewareError",
+        }
+    }
+
+    /// Whether the same call can do no better next time.
+    pub const fn is_final(self) -> bool {
+        matches!(self.code(), Code::PermissionDenied)
+    }
+}
+
+/// Says what happened, from the error and what it was caused by: the outermost error that is known decides.
+pub fn kind(error: &BoxError) -> ErrorKind {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+    while let Some(error) = next {
+        if let Some(kind) = known(error) {
+            return kind;
+        }
+        next = error.source();
+    }
+    // A buffer reports what its service failed with; where that says nothing, the service is gone all the same.
+    if error.is::<tower::buffer::error::ServiceError>() {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::Other
+    }
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if let Some(status) = error.downcast_ref::<Status>() {
+        Some(ErrorKind::Status(status.code()))
+    } else if error.is::<tower::timeout::error::Elapsed>()
+        || error.is::<tokio::time::error::Elapsed>()
+    {
+        Some(ErrorKind::DeadlineExceeded)
+    } else if error.is::<tower::load_shed::error::Overloaded>() {
+        Some(ErrorKind::Overloaded)
+    } else if error.is::<tower::buffer::error::Closed>() {
+        Some(ErrorKind::Unavailable)
+    } else if error.is::<Denied>() {
+        Some(ErrorKind::Denied)
+    } else if error.is::<CallError>() {
+        Some(ErrorKind::Misuse)
+    } else {
+        None
+    }
+}
+
+/// The gRPC status for a middleware's error.
+///
+/// A [`Status`] stays as it is, with its details. Anything else becomes a status of the code that [`kind`] finds, with
+/// the error as its source. ([`Status::from_error`] maps `tower`'s own errors to `UNKNOWN`.)
+pub fn status(error: BoxError) -> Status {
+    match error.downcast::<Status>() {
+        Ok(status) => *status,
+        Err(error) => {
+            let mut status = Status::new(kind(&error).code(), error.to_string());
+            status.set_source(Arc::from(error));
+            status
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("wrapped")]
+    struct Wrapped(#[source] BoxError);
+
+    #[test]
+    fn known_errors_have_their_code() {
+        let cases: [(BoxError, Code); 5] = [
+            (
+                tower::timeout::error::Elapsed::new().into(),
+                Code::DeadlineExceeded,
+            ),
+            (
+                tower::load_shed::error::Overloaded::new().into(),
+                Code::ResourceExhausted,
+            ),
+            (Denied::new("no").into(), Code::PermissionDenied),
+            (Status::not_found("it").into(), Code::NotFound),
+            ("anything".into(), Code::Unknown),
+        ];
+        for (error, code) in cases {
+            let text = error.to_string();
+            assert_eq!(status(error).code(), code, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_buffer_without_its_service_is_unavailable() {
+        let service = tower::service_fn(|(): ()| std::future::ready(Ok::<_, BoxError>(())));
+        let (buffer, worker) = tower::buffer::Buffer::<(), _>::pair(service, 1);
+        drop(worker);
+        let error = tower::ServiceExt::<()>::ready_oneshot(buffer)
+            .await
+            .expect_err("the worker is gone");
+        assert_eq!(kind(&error), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_cause_decides_when_the_error_itself_is_unknown() {
+        let error: BoxError = Wrapped(Denied::new("no").into()).into();
+        let status = status(error);
+        assert_eq!(status.code(), Code::PermissionDenied);
+        let source = status.source().expect("the original is kept");
+        assert!(source.is::<Wrapped>(), "{source:?}");
+    }
+
+    #[test]
+    fn a_status_is_passed_on_untouched() {
+        let original = Status::with_details(Code::AlreadyExists, "there", vec![1, 2].into());
+        let status = status(original.into());
+        assert_eq!(
+            (status.code(), status.details()),
+            (Code::AlreadyExists, &[1, 2][..])
+        );
+    }
+}

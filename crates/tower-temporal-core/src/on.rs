@@ -1,0 +1,200 @@
+use crate::{BoxError, Operation, Request};
+use pin_project_lite::pin_project;
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Applies `layer` to the operation `O` alone; every other operation passes it by.
+///
+/// It is what overriding one method is to an interceptor class. Since only `O` goes through `layer`, that layer may be
+/// one that serves a single request type, such as `map_request` with a closure or `BoxCloneService`.
+///
+/// ```
+/// use tower::{ServiceBuilder, util::MapRequestLayer};
+/// use tower_temporal_core::{Operation, Request, Terminal, on};
+///
+/// # fn stack<StartWorkflow: Operation<Input = String>>() {
+/// let stack = ServiceBuilder::new()
+///     .layer(on::<StartWorkflow, _>(MapRequestLayer::new(|mut request: Request<StartWorkflow>| {
+///         request.make_ascii_lowercase();
+///         request
+///     })))
+///     .service(Terminal);
+/// # let _ = stack;
+/// # }
+/// ```
+pub const fn on<O, L>(layer: L) -> OnLayer<O, L> {
+    OnLayer {
+        layer,
+        operation: PhantomData,
+    }
+}
+
+/// The layer of [`on`].
+pub struct OnLayer<O, L> {
+    layer: L,
+    operation: PhantomData<fn() -> O>,
+}
+
+impl<O, L, S> Layer<S> for OnLayer<O, L>
+where
+    L: Layer<S>,
+    S: Clone,
+{
+    type Service = On<O, S, L::Service>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        On {
+            applied: self.layer.layer(inner.clone()),
+            inner,
+            operation: PhantomData,
+        }
+    }
+}
+
+impl<O, L: Clone> Clone for OnLayer<O, L> {
+    fn clone(&self) -> Self {
+        on(self.layer.clone())
+    }
+}
+
+impl<O: Operation, L: fmt::Debug> fmt::Debug for OnLayer<O, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnLayer")
+            .field("operation", &O::NAME)
+            .field("layer", &self.layer)
+            .finish()
+    }
+}
+
+/// The service of [`on`]: `applied` for the operation `O`, `inner` for every other.
+pub struct On<O, S, A> {
+    inner: S,
+    applied: A,
+    operation: PhantomData<fn() -> O>,
+}
+
+impl<O, S: Clone, A: Clone> Clone for On<O, S, A> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            applied: self.applied.clone(),
+            operation: PhantomData,
+        }
+    }
+}
+
+impl<O: Operation, S: fmt::Debug, A: fmt::Debug> fmt::Debug for On<O, S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("On")
+            .field("operation", &O::NAME)
+            .field("inner", &self.inner)
+            .field("applied", &self.applied)
+            .finish()
+    }
+}
+
+impl<P, O, S, A> Service<Request<P>> for On<O, S, A>
+where
+    P: Operation,
+    O: Operation,
+    S: Service<Request<P>, Response = P::Output>,
+    S::Error: Into<BoxError>,
+    A: Service<Request<O>, Response = O::Output>,
+    A::Error: Into<BoxError>,
+{
+    type Response = P::Output;
+    type Error = BoxError;
+    type Future = OnFuture<S::Future, A::Future, P::Output>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if is_same::<P, O>() {
+            self.applied.poll_ready(cx).map_err(Into::into)
+        } else {
+            self.inner.poll_ready(cx).map_err(Into::into)
+        }
+    }
+
+    fn call(&mut self, request: Request<P>) -> Self::Future {
+        let kind = match same_type::<Request<P>, Request<O>>(request) {
+            Ok(request) => Kind::Applied {
+                future: self.applied.call(request),
+            },
+            Err(request) => Kind::Inner {
+                future: self.inner.call(request),
+            },
+        };
+        OnFuture {
+            kind,
+            output: PhantomData,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`On`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct OnFuture<I, A, T> {
+        #[pin]
+        kind: Kind<I, A>,
+        output: PhantomData<fn() -> T>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<I, A> {
+        Inner { #[pin] future: I },
+        Applied { #[pin] future: A },
+    }
+}
+
+impl<I, A, T, U, E, F> Future for OnFuture<I, A, T>
+where
+    I: Future<Output = Result<T, E>>,
+    E: Into<BoxError>,
+    A: Future<Output = Result<U, F>>,
+    F: Into<BoxError>,
+    T: 'static,
+    U: 'static,
+{
+    type Output = Result<T, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project().kind.project() {
+            KindProj::Inner { future } => ready!(future.poll(cx)).map_err(Into::into),
+            KindProj::Applied { future } => match ready!(future.poll(cx)) {
+                Ok(output) => match same_type(output) {
+                    Ok(output) => Ok(output),
+                    Err(_) => unreachable!("the layer was applied to this operation"),
+                },
+                Err(error) => Err(error.into()),
+            },
+        })
+    }
+}
+
+impl<I, A, T> fmt::Debug for OnFuture<I, A, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnFuture").finish_non_exhaustive()
+    }
+}
+
+fn is_same<A: 'static, B: 'static>() -> bool {
+    TypeId::of::<A>() == TypeId::of::<B>()
+}
+
+/// `value` as a `B`, if that is what it is. Both types are known where this is instantiated, so it costs a move at most.
+fn same_type<A: 'static, B: 'static>(value: A) -> Result<B, A> {
+    let mut value = Some(value);
+    match (&mut value as &mut dyn Any).downcast_mut::<Option<B>>() {
+        Some(same) => Ok(same.take().expect("it was just put there")),
+        None => Err(value.expect("it was just put there")),
+    }
+}

@@ -1,0 +1,94 @@
+use crate::{BoxError, Headers, HeadersMut, Scope, Target};
+use std::fmt;
+
+/// One interceptable Temporal call.
+///
+/// It is implemented by a marker type per call, such as `client::StartWorkflow` or `workflow::HandleSignal`, which
+/// names the SDK's own types for it. Code that is generic over `O: Operation` serves every call of every category.
+pub trait Operation: Sized + 'static {
+    /// What the call is given: the SDK's own input type.
+    type Input: 'static;
+    /// What the call returns when it succeeds: the SDK's own output type.
+    type Output: 'static;
+    /// What the call returns when it fails: the SDK's own error, or a thin wrapper of it where the SDK's type is no
+    /// [`std::error::Error`].
+    type Error: std::error::Error + Send + Sync + 'static;
+    /// What surrounds the call: `()` for clients and activities, the SDK's interceptor context in workflows.
+    type Context: 'static;
+    /// How context values are read and set around this call; see [`Scope`].
+    type Scope: Scope<Self::Context>;
+
+    /// The SDK's name of the call, for example `start_workflow`.
+    const NAME: &'static str;
+    /// The category the call belongs to.
+    const CATEGORY: Category;
+
+    /// The Temporal headers the input carries; none for most operations.
+    fn headers(input: &Self::Input) -> Headers<'_> {
+        let _ = input;
+        Headers::none()
+    }
+
+    /// The Temporal headers the input carries, to be changed.
+    fn headers_mut(input: &mut Self::Input) -> HeadersMut<'_> {
+        let _ = input;
+        HeadersMut::none()
+    }
+
+    /// What the call is aimed at, for span names, metric labels and log lines.
+    fn target<'a>(input: &'a Self::Input, context: &'a Self::Context) -> Target<'a> {
+        let _ = (input, context);
+        Target::default()
+    }
+
+    /// Turns the error of a middleware into this operation's error.
+    ///
+    /// The error is not one of this operation already: [`call::into_error`](crate::call::into_error) has looked.
+    fn error(error: BoxError) -> Self::Error;
+
+    /// Whether this error is a failure, as opposed to an outcome that the SDK happens to carry in an `Err`: a
+    /// continue-as-new, an activity that completes later, an error marked benign.
+    fn is_failure(error: &Self::Error) -> bool {
+        let _ = error;
+        true
+    }
+}
+
+/// The five kinds of calls that can be intercepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Category {
+    /// Calls of a client to the server: `start_workflow`, `signal_workflow`, `update_schedule` …
+    ClientOutbound,
+    /// Calls into a workflow: `execute`, `handle_signal`, `handle_query` …
+    WorkflowInbound,
+    /// Calls a workflow makes: `schedule_activity`, `start_timer`, `start_child_workflow` …
+    WorkflowOutbound,
+    /// Calls into an activity: `execute_activity`.
+    ActivityInbound,
+    /// Calls an activity makes: `heartbeat`, `info`.
+    ActivityOutbound,
+}
+
+impl Category {
+    /// The category's name in snake case, as used for metric labels and span fields: `client_outbound`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientOutbound => "client_outbound",
+            Self::WorkflowInbound => "workflow_inbound",
+            Self::WorkflowOutbound => "workflow_outbound",
+            Self::ActivityInbound => "activity_inbound",
+            Self::ActivityOutbound => "activity_outbound",
+        }
+    }
+
+    /// Whether calls of this category run inside a workflow: single-threaded, and again on every replay.
+    pub const fn is_workflow(self) -> bool {
+        matches!(self, Self::WorkflowInbound | Self::WorkflowOutbound)
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

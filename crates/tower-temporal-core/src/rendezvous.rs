@@ -1,0 +1,593 @@
+//! How a borrowed continuation serves a `'static` stack: two futures meet, and neither owns the other.
+//!
+//! The SDK gives an interceptor a continuation that borrows and can run once; a tower stack is `'static`. So the
+//! continuation stays with the adapter, the *host*. What the innermost service returns is a *guest*: a `'static` future
+//! that hands the input over and waits for the result.
+//!
+//! The host polls the stack, and while it does, it *lends itself* through a scoped thread-local. A guest that is polled
+//! inside that poll finds its host there and has it run the continuation in place. That is the usual way, and it is
+//! as if the stack had called the continuation: task-locals, tracing spans and workflow context that a layer sets
+//! around its inner future are set for the continuation too, and no waker is needed.
+//!
+//! A guest that is polled elsewhere (behind a [`Buffer`](tower::buffer::Buffer), on a spawned task) leaves the
+//! input in the slot and wakes the host, which then runs the continuation itself and wakes the guest with the result.
+//!
+//! Inside a workflow nothing may be woken, since the SDK takes any wake but its own for nondeterminism. There the host
+//! polls the stack and the continuation in turn until neither moves.
+
+use crate::scope::Values;
+use pin_project_lite::pin_project;
+use scoped_tls_hkt::scoped_thread_local;
+use std::{
+    cell::RefCell,
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+scoped_thread_local!(static LENT: for<'a> Frame<'a>);
+
+/// The hosts whose stacks are being polled on this thread, innermost first.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
+    host: &'a dyn Drive,
+    outer: Option<&'a Frame<'a>>,
+}
+
+impl<'a> Frame<'a> {
+    fn find(&self, slot: usize) -> Option<&'a dyn Drive> {
+        let mut frame = *self;
+        while frame.host.slot() != slot {
+            frame = *frame.outer?;
+        }
+        Some(frame.host)
+    }
+}
+
+/// A host, whatever its types.
+trait Drive {
+    /// Which slot this is the host of.
+    fn slot(&self) -> usize;
+    /// Runs the continuation as far as it goes. `false`: it is running already, further up the stack.
+    fn drive(&self, cx: &mut Context<'_>) -> bool;
+}
+
+/// Where host and guest meet.
+pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
+
+struct State<I, R> {
+    phase: Phase<I, R>,
+    /// Whether wakers are used at all: not in workflows.
+    wakes: bool,
+    /// The guest was last polled out of its host's reach, so the host must run the continuation itself.
+    is_remote: bool,
+    host: Option<Waker>,
+    guest: Option<Waker>,
+    /// The task's context values where the guest was made, for a continuation that is run for a remote guest.
+    values: Option<Values>,
+}
+
+enum Phase<I, R> {
+    /// The guest has not been polled.
+    Open,
+    /// The guest has left the input.
+    Handed(I),
+    /// The host is running the continuation.
+    Running,
+    /// The host has left the result.
+    Done(R),
+    /// The guest has taken the result, or was dropped.
+    Left,
+    /// The host was dropped.
+    Closed,
+}
+
+/// Why a guest was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The host was gone.
+    Gone,
+    /// Another guest had been there.
+    Twice,
+}
+
+impl<I, R> Slot<I, R> {
+    pub(crate) fn new(wakes: bool) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            phase: Phase::Open,
+            wakes,
+            is_remote: false,
+            host: None,
+            guest: None,
+            values: None,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<I, R>> {
+        // Nothing can panic while the lock is held, except the drop of a user's value.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn id(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+}
+
+/// The stack's side: hands over the input and waits for the result.
+pub(crate) struct Guest<I, R> {
+    slot: Arc<Slot<I, R>>,
+    stage: Stage<I>,
+    values: Option<Values>,
+}
+
+enum Stage<I> {
+    New(I),
+    Inside,
+    Finished,
+}
+
+impl<I, R> Guest<I, R> {
+    pub(crate) fn new(slot: Arc<Slot<I, R>>, input: I) -> Self {
+        Self {
+            slot,
+            stage: Stage::New(input),
+            values: Values::current(),
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<(), Refusal> {
+        let Stage::New(input) = mem::replace(&mut self.stage, Stage::Finished) else {
+            unreachable!("checked by the caller")
+        };
+        let mut state = self.slot.lock();
+        match state.phase {
+            Phase::Open => {
+                state.phase = Phase::Handed(input);
+                self.stage = Stage::Inside;
+                Ok(())
+            }
+            Phase::Closed => Err(Refusal::Gone),
+            _ => Err(Refusal::Twice),
+        }
+    }
+}
+
+// Nothing is pinned in here: the input is moved out.
+impl<I, R> Unpin for Guest<I, R> {}
+
+impl<I, R> Future for Guest<I, R> {
+    type Output = Result<R, Refusal>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match this.stage {
+            Stage::New(_) => this.hand_over()?,
+            Stage::Inside => {}
+            Stage::Finished => {
+                panic!("the future of a Temporal call was polled after it completed")
+            }
+        }
+
+        let host = LENT.is_set().then(|| {
+            LENT.with(|frame| {
+                frame
+                    .find(this.slot.id())
+                    .is_some_and(|host| host.drive(cx))
+            })
+        });
+        let in_place = host.unwrap_or(false);
+
+        let mut state = this.slot.lock();
+        match mem::replace(&mut state.phase, Phase::Left) {
+            Phase::Done(result) => {
+                this.stage = Stage::Finished;
+                Poll::Ready(Ok(result))
+            }
+            Phase::Closed => {
+                state.phase = Phase::Closed;
+                this.stage = Stage::Finished;
+                Poll::Ready(Err(Refusal::Gone))
+            }
+            phase => {
+                state.phase = phase;
+                state.is_remote = !in_place;
+                if !in_place && state.wakes {
+                    state.guest = Some(cx.waker().clone());
+                    state.values = this.values.take().or(state.values.take());
+                    let host = state.host.take();
+                    drop(state);
+                    host.map(Waker::wake);
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<I, R> Drop for Guest<I, R> {
+    fn drop(&mut self) {
+        if matches!(self.stage, Stage::Inside) {
+            let mut state = self.slot.lock();
+            if !matches!(state.phase, Phase::Closed) {
+                let abandoned = mem::replace(&mut state.phase, Phase::Left);
+                // The host drops the continuation: after this poll, or when it is woken.
+                let host = state.host.take();
+                drop(state);
+                drop(abandoned);
+                host.map(Waker::wake);
+            }
+        }
+    }
+}
+
+/// What the host continues with, once it has the input.
+pub trait Step<I> {
+    /// The running continuation.
+    type Future: Future + Unpin;
+
+    /// Starts it.
+    fn start(self, input: I) -> Self::Future;
+}
+
+impl<I, F, N> Step<I> for N
+where
+    N: FnOnce(I) -> F,
+    F: Future + Unpin,
+{
+    type Future = F;
+
+    fn start(self, input: I) -> F {
+        self(input)
+    }
+}
+
+/// The adapter's side: owns the continuation and runs it when a guest has come.
+struct Host<N, I, R>
+where
+    N: Step<I>,
+{
+    slot: Arc<Slot<I, R>>,
+    progress: RefCell<Progress<N, N::Future>>,
+}
+
+enum Progress<N, F> {
+    Waiting(N),
+    Running(F),
+    Finished,
+}
+
+impl<N, I, R> Host<N, I, R>
+where
+    N: Step<I>,
+    N::Future: Future<Output = R>,
+{
+    /// Runs `f`, in which a guest can find this host.
+    fn lend<T>(&self, f: impl FnOnce() -> T) -> T {
+        if LENT.is_set() {
+            LENT.with(|outer| {
+                LENT.set(
+                    Frame {
+                        host: self,
+                        outer: Some(&outer),
+                    },
+                    f,
+                )
+            })
+        } else {
+            LENT.set(
+                Frame {
+                    host: self,
+                    outer: None,
+                },
+                f,
+            )
+        }
+    }
+
+    /// Looks after a guest that could not run the continuation in place, once the stack itself can't go on.
+    /// Says whether there is something new for the stack.
+    fn attend(&self, cx: &mut Context<'_>) -> bool {
+        let values = {
+            let mut state = self.slot.lock();
+            match state.phase {
+                Phase::Handed(_) => {}
+                Phase::Running if state.is_remote => {}
+                Phase::Left => {
+                    drop(state);
+                    self.progress.replace(Progress::Finished);
+                    return false;
+                }
+                _ => {
+                    state.wait(cx);
+                    return false;
+                }
+            }
+            state.wait(cx);
+            state.values.clone()
+        };
+        Values::enter(values.as_ref(), || self.drive(cx));
+        matches!(*self.progress.borrow(), Progress::Finished)
+    }
+}
+
+impl<I, R> State<I, R> {
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        if self.wakes
+            && !self
+                .host
+                .as_ref()
+                .is_some_and(|host| host.will_wake(cx.waker()))
+        {
+            self.host = Some(cx.waker().clone());
+        }
+    }
+}
+
+impl<N, I, R> Drive for Host<N, I, R>
+where
+    N: Step<I>,
+    N::Future: Future<Output = R>,
+{
+    fn slot(&self) -> usize {
+        self.slot.id()
+    }
+
+    fn drive(&self, cx: &mut Context<'_>) -> bool {
+        let Ok(mut progress) = self.progress.try_borrow_mut() else {
+            return false;
+        };
+        if let Progress::Waiting(_) = *progress {
+            let mut state = self.slot.lock();
+            let Phase::Handed(input) = mem::replace(&mut state.phase, Phase::Running) else {
+                unreachable!("a host is driven only for its guest")
+            };
+            drop(state);
+            let Progress::Waiting(step) = mem::replace(&mut *progress, Progress::Finished) else {
+                unreachable!("checked above")
+            };
+            *progress = Progress::Running(step.start(input));
+        }
+        if let Progress::Running(future) = &mut *progress
+            && let Poll::Ready(result) = Pin::new(future).poll(cx)
+        {
+            *progress = Progress::Finished;
+            let mut state = self.slot.lock();
+            if let Phase::Running = state.phase {
+                state.phase = Phase::Done(result);
+            }
+            let guest = state.guest.take();
+            drop(state);
+            guest.map(Waker::wake);
+        }
+        true
+    }
+}
+
+impl<N, I, R> Drop for Host<N, I, R>
+where
+    N: Step<I>,
+{
+    fn drop(&mut self) {
+        let mut state = self.slot.lock();
+        let unfinished = mem::replace(&mut state.phase, Phase::Closed);
+        let guest = state.guest.take();
+        drop(state);
+        drop(unfinished);
+        guest.map(Waker::wake);
+    }
+}
+
+pin_project! {
+    /// Polls a stack's future, and hosts the continuation its guest asks for.
+    pub(crate) struct Rendezvous<Fut, N, I, R>
+    where
+        N: Step<I>,
+    {
+        #[pin]
+        stack: Fut,
+        host: Host<N, I, R>,
+    }
+}
+
+impl<Fut, N, I, R> Rendezvous<Fut, N, I, R>
+where
+    N: Step<I>,
+{
+    pub(crate) fn new(slot: Arc<Slot<I, R>>, stack: Fut, step: N) -> Self {
+        Self {
+            stack,
+            host: Host {
+                slot,
+                progress: RefCell::new(Progress::Waiting(step)),
+            },
+        }
+    }
+}
+
+impl<Fut, N, I, R> Future for Rendezvous<Fut, N, I, R>
+where
+    Fut: Future,
+    N: Step<I>,
+    N::Future: Future<Output = R>,
+{
+    type Output = Fut::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        let mut this = self.project();
+        loop {
+            if let Poll::Ready(output) = this.host.lend(|| this.stack.as_mut().poll(cx)) {
+                return Poll::Ready(output);
+            }
+            if !this.host.attend(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        future::{pending, ready},
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+    };
+
+    type Meeting<Fut, N> = Rendezvous<Fut, N, u32, u32>;
+
+    /// A stack made of the guest, and a continuation.
+    fn meet<Fut, N>(
+        wakes: bool,
+        stack: impl FnOnce(Guest<u32, u32>) -> Fut,
+        step: N,
+    ) -> Meeting<Fut, N>
+    where
+        N: Step<u32>,
+    {
+        let slot = Slot::new(wakes);
+        let guest = Guest::new(slot.clone(), 1);
+        Rendezvous::new(slot, stack(guest), step)
+    }
+
+    #[derive(Default)]
+    struct CountWakes(AtomicUsize);
+
+    impl Wake for CountWakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn in_place_the_continuation_runs_inside_the_stack() {
+        tokio::task_local!(static LOCAL: u32);
+        let meeting = meet(
+            true,
+            |guest| LOCAL.scope(5, guest),
+            |input| Box::pin(async move { input + LOCAL.get() }),
+        );
+        assert_eq!(meeting.await, Ok(6));
+    }
+
+    #[tokio::test]
+    async fn a_guest_on_another_task_is_served() {
+        let meeting = meet(
+            true,
+            |guest| async move { tokio::spawn(guest).await.unwrap() },
+            |input| {
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    input + 1
+                })
+            },
+        );
+        assert_eq!(meeting.await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_moves_to_another_task_half_way_is_served() {
+        let meeting = meet(
+            true,
+            |mut guest| async move {
+                assert!(futures_poll_once(&mut guest).await.is_pending());
+                tokio::spawn(guest).await.unwrap()
+            },
+            |input| {
+                Box::pin(async move {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                    input + 1
+                })
+            },
+        );
+        assert_eq!(meeting.await, Ok(2));
+    }
+
+    #[test]
+    fn without_wakers_nothing_is_woken() {
+        let wakes = Arc::new(CountWakes::default());
+        let waker = wakes.clone().into();
+        let mut cx = Context::from_waker(&waker);
+        let mut meeting = Box::pin(meet(false, |guest| guest, |input| ready(input + 1)));
+        assert_eq!(meeting.as_mut().poll(&mut cx), Poll::Ready(Ok(2)));
+        drop(meeting);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_guest_drops_the_continuation() {
+        let held = Arc::new(());
+        let in_step = held.clone();
+        let mut meeting = Box::pin(meet(
+            true,
+            |mut guest| async move {
+                assert!(futures_poll_once(&mut guest).await.is_pending());
+                drop(guest);
+                pending::<()>().await
+            },
+            move |_| {
+                Box::pin(async move {
+                    let _held = in_step;
+                    pending::<u32>().await
+                })
+            },
+        ));
+        assert!(futures_poll_once(&mut meeting).await.is_pending());
+        assert_eq!(
+            Arc::strong_count(&held),
+            1,
+            "the continuation is still there"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_comes_late_or_second_is_refused() {
+        let slot = Slot::new(true);
+        let first = Guest::new(slot.clone(), 1);
+        let second = Guest::new(slot.clone(), 1);
+        let late = Guest::new(slot.clone(), 1);
+        let meeting = Rendezvous::new(
+            slot,
+            async move { (first.await, second.await) },
+            |input: u32| ready(input + 1),
+        );
+        assert_eq!(meeting.await, (Ok(2), Err(Refusal::Twice)));
+        assert_eq!(late.await, Err(Refusal::Gone));
+    }
+
+    #[tokio::test]
+    async fn a_remote_guest_learns_that_the_host_is_gone() {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let meeting = meet(
+            true,
+            |guest| async move {
+                let _ = send.send(tokio::spawn(guest));
+            },
+            |_| pending::<u32>(),
+        );
+        meeting.await;
+        let guest = receive.await.unwrap();
+        assert_eq!(guest.await.unwrap(), Err(Refusal::Gone));
+    }
+
+    #[tokio::test]
+    async fn hosts_nest_and_each_guest_finds_its_own() {
+        let outer_slot = Slot::new(true);
+        let inner_slot = Slot::new(true);
+        let outer_guest = Guest::new(outer_slot.clone(), 1_u32);
+        let inner_guest = Guest::new(inner_slot.clone(), 10_u32);
+        // The inner host's stack polls the outer host's guest, besides its own.
+        let inner = Rendezvous::new(
+            inner_slot,
+            async move { (outer_guest.await, inner_guest.await) },
+            |input: u32| ready(input + 1),
+        );
+        let outer = Rendezvous::new(outer_slot, inner, |input: u32| ready(input + 1));
+        assert_eq!(outer.await, (Ok(2), Ok(11)));
+    }
+
+    async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
+    }
+}

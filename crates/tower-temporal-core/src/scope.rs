@@ -1,0 +1,263 @@
+//! Typed values that surround a call: set by a caller or a middleware, seen by everything the call runs.
+//!
+//! A [`ContextKey`] names a value and the Temporal header it travels in. In client and activity code the value belongs
+//! to the current task, as a tokio task-local does; in workflow code it belongs to the workflow's own context, so that
+//! replay sees the same.
+//!
+//! ```
+//! use tower_temporal_core::ContextKey;
+//!
+//! struct UserId;
+//!
+//! impl ContextKey for UserId {
+//!     type Value = String;
+//!     const HEADER: &'static str = "user-id";
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! assert_eq!(UserId::current(), None);
+//! UserId::scope("alice".to_owned(), async {
+//!     assert_eq!(UserId::current().as_deref().map(String::as_str), Some("alice"));
+//! })
+//! .await;
+//! # });
+//! ```
+
+use pin_project_lite::pin_project;
+use std::{
+    any::{Any, TypeId},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::task::futures::TaskLocalFuture;
+
+/// A typed value that travels with calls, and the header it travels in.
+///
+/// See the [module](self) for an example.
+pub trait ContextKey: Sized + 'static {
+    /// The value itself.
+    type Value: Send + Sync + 'static;
+    /// The name of the Temporal header that carries the value.
+    const HEADER: &'static str;
+
+    /// The value of the current task, if there is one.
+    ///
+    /// This is for client and activity code. In a workflow the value belongs to the workflow's context: read it there.
+    fn current() -> Option<Arc<Self::Value>> {
+        Values::current()?.get::<Self>()
+    }
+
+    /// Runs `future` with `value` as the current task's value.
+    ///
+    /// As with every tokio task-local, tasks that `future` spawns do not inherit it: wrap them in a scope of their own.
+    fn scope<F: Future>(value: Self::Value, future: F) -> TaskScoped<F> {
+        TaskScoped::new(Some(Values::with::<Self>(Arc::new(value))), future)
+    }
+
+    /// Runs `f` with `value` as the current value.
+    fn sync_scope<R>(value: Self::Value, f: impl FnOnce() -> R) -> R {
+        VALUES.sync_scope(Values::with::<Self>(Arc::new(value)), f)
+    }
+}
+
+/// How context values are read and set around the calls of a category.
+///
+/// A layer that is generic over every operation can't name a workflow's types in its future: they are `!Send`, and
+/// clients would lose `Send` with them. This trait is the way round. Each operation says with
+/// [`Operation::Scope`](crate::Operation::Scope) which implementation it uses: [`TaskScope`] in clients and activities,
+/// the workflow context in workflows.
+pub trait Scope<C>: 'static {
+    /// A future that runs with the value set.
+    type Scoped<K: ContextKey, F: Future>: Future<Output = F::Output>;
+
+    /// The value that surrounds the call.
+    fn get<K: ContextKey>(context: &C) -> Option<Arc<K::Value>>;
+
+    /// Runs what `call` returns with `value` set; with `None` it leaves everything as it is.
+    ///
+    /// `call` itself runs in the scope too, so that a service that works in `call` sees the value.
+    fn scope<K: ContextKey, F: Future>(
+        context: &C,
+        value: Option<Arc<K::Value>>,
+        call: impl FnOnce() -> F,
+    ) -> Self::Scoped<K, F>;
+
+    /// Whether the code around the call is being replayed, so that side effects have happened already.
+    fn is_replaying(context: &C) -> bool {
+        let _ = context;
+        false
+    }
+}
+
+/// Context values that belong to the current task: for clients and activities.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskScope;
+
+impl<C> Scope<C> for TaskScope {
+    type Scoped<K: ContextKey, F: Future> = TaskScoped<F>;
+
+    fn get<K: ContextKey>(_: &C) -> Option<Arc<K::Value>> {
+        K::current()
+    }
+
+    fn scope<K: ContextKey, F: Future>(
+        _: &C,
+        value: Option<Arc<K::Value>>,
+        call: impl FnOnce() -> F,
+    ) -> TaskScoped<F> {
+        match value.map(Values::with::<K>) {
+            Some(values) => TaskScoped::new(Some(values.clone()), VALUES.sync_scope(values, call)),
+            None => TaskScoped::new(None, call()),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a [`TaskScope`] and of [`ContextKey::scope`].
+    #[must_use = "futures do nothing unless polled"]
+    #[project = TaskScopedProj]
+    pub struct TaskScoped<F> {
+        #[pin]
+        inner: Scoped<F>,
+    }
+}
+
+pin_project! {
+    #[project = ScopedProj]
+    enum Scoped<F> {
+        Plain { #[pin] future: F },
+        Within { #[pin] future: TaskLocalFuture<Values, F> },
+    }
+}
+
+impl<F: Future> TaskScoped<F> {
+    fn new(values: Option<Values>, future: F) -> Self {
+        Self {
+            inner: match values {
+                Some(values) => Scoped::Within {
+                    future: VALUES.scope(values, future),
+                },
+                None => Scoped::Plain { future },
+            },
+        }
+    }
+}
+
+impl<F: Future> Future for TaskScoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().inner.project() {
+            ScopedProj::Plain { future } => future.poll(cx),
+            ScopedProj::Within { future } => future.poll(cx),
+        }
+    }
+}
+
+impl<F> std::fmt::Debug for TaskScoped<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskScoped").finish_non_exhaustive()
+    }
+}
+
+tokio::task_local! {
+    static VALUES: Values;
+}
+
+/// The values of a task: a list that grows towards the inside, so that setting one is a single allocation and
+/// keeping them is a reference count.
+#[derive(Clone)]
+pub(crate) struct Values(Arc<Value>);
+
+struct Value {
+    key: TypeId,
+    value: Arc<dyn Any + Send + Sync>,
+    outer: Option<Values>,
+}
+
+impl Values {
+    /// What the current task has.
+    pub(crate) fn current() -> Option<Self> {
+        VALUES.try_with(Self::clone).ok()
+    }
+
+    /// Runs `f` with these values.
+    pub(crate) fn enter<R>(values: Option<&Self>, f: impl FnOnce() -> R) -> R {
+        match values {
+            Some(values) => VALUES.sync_scope(values.clone(), f),
+            None => f(),
+        }
+    }
+
+    fn with<K: ContextKey>(value: Arc<K::Value>) -> Self {
+        Self(Arc::new(Value {
+            key: TypeId::of::<K>(),
+            value,
+            outer: Self::current(),
+        }))
+    }
+
+    fn get<K: ContextKey>(&self) -> Option<Arc<K::Value>> {
+        let mut next = Some(self);
+        while let Some(Self(entry)) = next {
+            if entry.key == TypeId::of::<K>() {
+                return Arc::clone(&entry.value).downcast().ok();
+            }
+            next = entry.outer.as_ref();
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct A;
+    impl ContextKey for A {
+        type Value = u32;
+        const HEADER: &'static str = "a";
+    }
+
+    struct B;
+    impl ContextKey for B {
+        type Value = u32;
+        const HEADER: &'static str = "b";
+    }
+
+    fn values() -> (Option<u32>, Option<u32>) {
+        (A::current().map(|a| *a), B::current().map(|b| *b))
+    }
+
+    #[tokio::test]
+    async fn keys_are_told_apart_and_the_innermost_wins() {
+        assert_eq!(values(), (None, None));
+        A::scope(1, async {
+            B::scope(2, async {
+                assert_eq!(values(), (Some(1), Some(2)));
+                A::sync_scope(3, || assert_eq!(values(), (Some(3), Some(2))));
+            })
+            .await;
+            assert_eq!(values(), (Some(1), None));
+        })
+        .await;
+        assert_eq!(values(), (None, None));
+    }
+
+    #[tokio::test]
+    async fn a_scope_without_a_value_changes_nothing() {
+        A::scope(1, async {
+            let seen = TaskScope::scope::<A, _>(&(), None, || async { values() }).await;
+            assert_eq!(seen, (Some(1), None));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_call_itself_runs_in_the_scope() {
+        let future =
+            TaskScope::scope::<A, _>(&(), Some(Arc::new(7)), || std::future::ready(values()));
+        assert_eq!(future.await, (Some(7), None));
+    }
+}
