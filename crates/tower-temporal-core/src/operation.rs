@@ -81,6 +81,11 @@ impl Category {
         }
     }
 
+    /// Whether calls of this category come in, to a workflow or an activity, rather than go out.
+    pub const fn is_inbound(self) -> bool {
+        matches!(self, Self::WorkflowInbound | Self::ActivityInbound)
+    }
+
     /// Whether calls of this category run inside a workflow: single-threaded, and again on every replay.
     pub const fn is_workflow(self) -> bool {
         matches!(self, Self::WorkflowInbound | Self::WorkflowOutbound)

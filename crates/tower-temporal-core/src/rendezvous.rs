@@ -114,6 +114,12 @@ impl<I, R> Slot<I, R> {
     }
 }
 
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 /// The stack's side: hands over the input and waits for the result.
 pub(crate) struct Guest<I, R> {
     slot: Arc<Slot<I, R>>,
@@ -197,7 +203,7 @@ impl<I, R> Future for Guest<I, R> {
                     state.values = this.values.take().or(state.values.take());
                     let host = state.host.take();
                     drop(state);
-                    host.map(Waker::wake);
+                    wake(host);
                 }
                 Poll::Pending
             }
@@ -215,7 +221,7 @@ impl<I, R> Drop for Guest<I, R> {
                 let host = state.host.take();
                 drop(state);
                 drop(abandoned);
-                host.map(Waker::wake);
+                wake(host);
             }
         }
     }
@@ -358,7 +364,7 @@ where
             }
             let guest = state.guest.take();
             drop(state);
-            guest.map(Waker::wake);
+            wake(guest);
         }
         true
     }
@@ -374,7 +380,7 @@ where
         let guest = state.guest.take();
         drop(state);
         drop(unfinished);
-        guest.map(Waker::wake);
+        wake(guest);
     }
 }
 

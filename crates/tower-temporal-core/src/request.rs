@@ -13,6 +13,10 @@ use std::{
 pub(crate) type CallSlot<O> =
     Slot<<O as Operation>::Input, Result<<O as Operation>::Output, <O as Operation>::Error>>;
 
+/// What continues with the SDK's next step.
+pub(crate) type CallGuest<O> =
+    Guest<<O as Operation>::Input, Result<<O as Operation>::Output, <O as Operation>::Error>>;
+
 /// A call on its way through a stack: what the SDK was asked to do, and what surrounds it.
 ///
 /// It dereferences to the operation's input, whose fields and methods are the SDK's own.
@@ -56,8 +60,8 @@ impl<O: Operation> Request<O> {
         }
     }
 
-    /// The guest that continues with the SDK's next step.
-    pub(crate) fn into_guest(self) -> Option<Guest<O::Input, Result<O::Output, O::Error>>> {
+    /// The guest that goes the way back, if there is one.
+    pub(crate) fn into_guest(self) -> Option<CallGuest<O>> {
         let Self { input, slot, .. } = self;
         slot.map(|slot| Guest::new(slot, input))
     }

@@ -23,6 +23,7 @@
 //! # });
 //! ```
 
+use crate::{Operation, Request};
 use pin_project_lite::pin_project;
 use std::{
     any::{Any, TypeId},
@@ -74,14 +75,16 @@ pub trait Scope<C>: 'static {
     /// The value that surrounds the call.
     fn get<K: ContextKey>(context: &C) -> Option<Arc<K::Value>>;
 
-    /// Runs what `call` returns with `value` set; with `None` it leaves everything as it is.
-    ///
-    /// `call` itself runs in the scope too, so that a service that works in `call` sees the value.
-    fn scope<K: ContextKey, F: Future>(
-        context: &C,
+    /// Runs `call`, and the future it returns, with `value` set; with `None` it leaves everything as it is.
+    fn scope<O, K, F>(
+        request: Request<O>,
         value: Option<Arc<K::Value>>,
-        call: impl FnOnce() -> F,
-    ) -> Self::Scoped<K, F>;
+        call: impl FnOnce(Request<O>) -> F,
+    ) -> Self::Scoped<K, F>
+    where
+        O: Operation<Context = C>,
+        K: ContextKey,
+        F: Future;
 
     /// Whether the code around the call is being replayed, so that side effects have happened already.
     fn is_replaying(context: &C) -> bool {
@@ -101,14 +104,22 @@ impl<C> Scope<C> for TaskScope {
         K::current()
     }
 
-    fn scope<K: ContextKey, F: Future>(
-        _: &C,
+    fn scope<O, K, F>(
+        request: Request<O>,
         value: Option<Arc<K::Value>>,
-        call: impl FnOnce() -> F,
-    ) -> TaskScoped<F> {
+        call: impl FnOnce(Request<O>) -> F,
+    ) -> TaskScoped<F>
+    where
+        O: Operation<Context = C>,
+        K: ContextKey,
+        F: Future,
+    {
         match value.map(Values::with::<K>) {
-            Some(values) => TaskScoped::new(Some(values.clone()), VALUES.sync_scope(values, call)),
-            None => TaskScoped::new(None, call()),
+            Some(values) => {
+                let future = VALUES.sync_scope(values.clone(), || call(request));
+                TaskScoped::new(Some(values), future)
+            }
+            None => TaskScoped::new(None, call(request)),
         }
     }
 }
@@ -213,6 +224,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::ClientProbe;
 
     struct A;
     impl ContextKey for A {
@@ -245,19 +257,24 @@ mod tests {
         assert_eq!(values(), (None, None));
     }
 
+    fn request() -> Request<ClientProbe> {
+        Request::new(1.into(), ())
+    }
+
     #[tokio::test]
     async fn a_scope_without_a_value_changes_nothing() {
         A::scope(1, async {
-            let seen = TaskScope::scope::<A, _>(&(), None, || async { values() }).await;
-            assert_eq!(seen, (Some(1), None));
+            let seen = TaskScope::scope::<_, A, _>(request(), None, |_| async { values() });
+            assert_eq!(seen.await, (Some(1), None));
         })
         .await;
     }
 
     #[tokio::test]
     async fn the_call_itself_runs_in_the_scope() {
-        let future =
-            TaskScope::scope::<A, _>(&(), Some(Arc::new(7)), || std::future::ready(values()));
-        assert_eq!(future.await, (Some(7), None));
+        let seen = TaskScope::scope::<_, A, _>(request(), Some(Arc::new(7)), |_| {
+            std::future::ready(values())
+        });
+        assert_eq!(seen.await, (Some(7), None));
     }
 }

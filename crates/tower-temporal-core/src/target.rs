@@ -2,10 +2,11 @@ use std::fmt;
 
 /// What a call is aimed at: the workflow, activity, handler or schedule, as far as the call says.
 ///
+/// Fill in what is known: `Target { name: Some("cancel"), ..Target::new() }`.
+///
 /// Everything is borrowed from the request. It is meant for span names, metric labels and log lines;
 /// [`Display`](fmt::Display) writes the most telling parts in one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Target<'a> {
     /// The workflow's type.
     pub workflow_type: Option<&'a str>,

@@ -1,7 +1,4 @@
-use crate::{
-    CallError, Operation, Request,
-    rendezvous::{Guest, Refusal},
-};
+use crate::{CallError, Operation, Request, rendezvous::Refusal, request::CallGuest};
 use std::{
     fmt,
     pin::Pin,
@@ -40,7 +37,7 @@ impl<O: Operation> Service<Request<O>> for Terminal {
 /// The future of [`Terminal`].
 #[must_use = "futures do nothing unless polled"]
 pub struct TerminalFuture<O: Operation> {
-    guest: Option<Guest<O::Input, Result<O::Output, O::Error>>>,
+    guest: Option<CallGuest<O>>,
 }
 
 impl<O: Operation> Future for TerminalFuture<O> {

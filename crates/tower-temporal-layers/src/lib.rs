@@ -1,1 +1,11 @@
-//! tower-temporal-layers
+//! Ready-made middleware for Temporal calls.
+//!
+//! Each layer is written once and serves every operation of every category where it makes sense. Each has a cargo feature
+//! of its own:
+//!
+//! | layer | feature | what it does | in workflows |
+//! |---|---|---|---|
+//! | [`PropagationLayer`](propagation::PropagationLayer) | `propagation` | carries a typed value in a Temporal header | yes |
+
+#[cfg(feature = "propagation")]
+pub mod propagation;

@@ -1,1 +1,110 @@
-//! tower-temporal
+//! tower middleware for [Temporal](https://temporal.io): every call that Temporal's Rust SDK lets an interceptor see is a
+//! typed [`tower::Service`].
+//!
+//! So what surrounds a call is written with [`ServiceBuilder`](tower::ServiceBuilder), reuses the middleware that tower
+//! and its users have, and ends in the SDK's own client and worker.
+//!
+//! ```
+//! use std::time::Duration;
+//! use temporalio_client::ClientOptions;
+//! use tower::ServiceBuilder;
+//! use tower_temporal::{Interceptors, propagation::{ContextKey, PropagationLayer}};
+//!
+//! /// The user a call is made for. It travels in the header `user-id`.
+//! struct UserId;
+//!
+//! impl ContextKey for UserId {
+//!     type Value = String;
+//!     const HEADER: &'static str = "user-id";
+//! }
+//!
+//! let propagation = PropagationLayer::<UserId>::new();
+//!
+//! let interceptors = Interceptors::builder()
+//!     .client(ServiceBuilder::new().timeout(Duration::from_secs(10)).layer(propagation.clone()))
+//!     .workflow_inbound(propagation.clone())
+//!     .workflow_outbound(propagation.clone())
+//!     .activity_inbound(ServiceBuilder::new().concurrency_limit(64).layer(propagation))
+//!     .build();
+//!
+//! // One registration: workers made from the client take their half from it.
+//! let options = ClientOptions::new("default").plugin(interceptors).build();
+//! # let _ = options;
+//! ```
+//!
+//! # The categories
+//!
+//! | category | module | operations |
+//! |---|---|---|
+//! | client outbound | [`client`] | `start_workflow`, `signal_workflow`, `list_workflows_page`, `update_schedule` … 27 in all |
+//! | workflow inbound | [`workflow`] | `initialize_workflow`, `execute`, `handle_signal`, `handle_query`, `handle_update`, `validate_update` |
+//! | workflow outbound | [`workflow`] | `start_timer`, `schedule_activity`, `schedule_local_activity`, `start_child_workflow`, `signal_child_workflow`, `signal_external_workflow`, `cancel_external_workflow`, `continue_as_new`, `start_nexus_operation` |
+//! | activity inbound | [`activity`] | `execute_activity` |
+//!
+//! Each operation is a marker type named after the SDK's method, such as [`client::StartWorkflow`]. A stack serves every
+//! operation of its category; a layer that is for one operation goes inside [`on`], and [`from_fn`] makes one from an
+//! async function:
+//!
+//! ```
+//! use tower_temporal::{Next, Request, client::StartWorkflow, from_fn};
+//!
+//! let layer = from_fn(async |mut request: Request<StartWorkflow>, next: Next<StartWorkflow>| {
+//!     request.options.task_queue.push_str("-canary");
+//!     next.run(request).await
+//! });
+//! # let _ = layer;
+//! ```
+//!
+//! # Order
+//!
+//! In every stack the first layer added sees the request first, and the result last, inbound and outbound alike:
+//!
+//! ```text
+//!              ServiceBuilder::new().layer(a).layer(b).layer(c)
+//!
+//!  caller ─▶ a ─▶ b ─▶ c ─▶ Temporal's SDK
+//!  caller ◀─ a ◀─ b ◀─ c ◀─ Temporal's SDK
+//! ```
+//!
+//! # What goes where
+//!
+//! | | client, activity | workflow |
+//! |---|---|---|
+//! | runs | on tokio, once per call | single-threaded, again on every replay |
+//! | a stack is | `Clone + Send + 'static` | `Clone + 'static`, built per workflow in memory |
+//! | takes | any tower layer | layers that are [`ReplaySafe`] |
+//!
+//! # Cargo features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `client` | yes | client operations; does not compile `temporalio-sdk-core` |
+//! | `worker` | yes | workflow and activity operations |
+//! | `propagation` | yes | [`propagation::PropagationLayer`] |
+//! | `full` | | everything |
+
+#[cfg(feature = "client")]
+mod interceptors;
+
+#[cfg(feature = "client")]
+pub use self::interceptors::{Interceptors, InterceptorsBuilder};
+
+pub use tower_temporal_core::{
+    AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, ErrorKind, Next,
+    Operation, ReplaySafe, Request, Scope, Target, Terminal, assert_replay_safe, error, from_fn,
+    on, scope,
+};
+
+/// The core model, whole: see [`tower_temporal_core`].
+pub use tower_temporal_core as core;
+
+#[cfg(feature = "client")]
+#[doc(inline)]
+pub use tower_temporal_client as client;
+
+#[doc(inline)]
+pub use tower_temporal_layers::*;
+
+#[cfg(feature = "worker")]
+#[doc(inline)]
+pub use tower_temporal_worker::{activity, workflow};

@@ -1,0 +1,55 @@
+use super::{ActivityInboundService, ExecuteActivity, ExecuteActivityError};
+use futures_util::TryFutureExt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+use temporalio_sdk::interceptors::{
+    ActivityInboundInterceptor, ExecuteActivityInput, ExecuteActivityOutput, Next,
+};
+use tower_layer::Layer;
+use tower_temporal_core::{Terminal, call::Call};
+
+/// A stack of layers as an interceptor of a worker's activities.
+///
+/// It implements [`ActivityInboundInterceptor`]. See the [module](super) for an example.
+pub struct Interceptor<S> {
+    // Services need not be `Sync`, and the SDK calls from many threads. The lock is held for a clone.
+    stack: Mutex<S>,
+}
+
+impl<S: ActivityInboundService> Interceptor<S> {
+    /// Builds the stack: the first layer added sees a call first.
+    pub fn new<L>(layer: L) -> Self
+    where
+        L: Layer<Terminal, Service = S>,
+    {
+        Self {
+            stack: Mutex::new(layer.layer(Terminal)),
+        }
+    }
+}
+
+impl<S: ActivityInboundService> ActivityInboundInterceptor for Interceptor<S> {
+    fn execute_activity<'a>(
+        &'a self,
+        input: ExecuteActivityInput,
+        next: Next<'a, ExecuteActivityInput, ExecuteActivityOutput<'a>>,
+    ) -> ExecuteActivityOutput<'a> {
+        let stack = self
+            .stack
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let call = Call::<ExecuteActivity, _, _>::new(stack, input, (), |input| {
+            next.run(input).map_err(ExecuteActivityError)
+        });
+        Box::pin(call.map_err(|error| error.0))
+    }
+}
+
+impl<S> fmt::Debug for Interceptor<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interceptor").finish_non_exhaustive()
+    }
+}

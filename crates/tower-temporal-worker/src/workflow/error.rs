@@ -1,0 +1,175 @@
+use crate::failure::application_failure;
+use std::fmt;
+use temporalio_common::{
+    data_converters::{
+        ActivityExecutionDecodeHint, CancelExternalWorkflowDecodeHint,
+        ChildWorkflowStartDecodeHint, DataConverter, FailureDecodeHint, SerializationContextData,
+        WorkflowSerializationContext, WorkflowSignalDecodeHint,
+    },
+    error::{
+        ActivityExecutionError, CancelExternalWorkflowError, ChildWorkflowStartError,
+        OutgoingError, OutgoingWorkflowError, WorkflowSignalError,
+    },
+    protos::temporal::api::failure::v1::{
+        ActivityFailureInfo, CanceledFailureInfo, Failure, failure::FailureInfo,
+    },
+};
+use temporalio_sdk::{WorkflowTermination, workflows::WorkflowError};
+use tower_temporal_core::BoxError;
+
+/// A middleware failed while a workflow was being initialized.
+///
+/// The SDK's initialization can't fail, so this panics: the workflow task fails with this text, and is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`initialize_workflow`: a middleware failed, and the workflow can't be created without it: {0}"
+)]
+pub struct InitializeWorkflowError(#[source] pub BoxError);
+
+/// A middleware failed when a timer was started.
+///
+/// A timer of the SDK can't fail, so this fails the workflow that started the timer, or the update.
+#[derive(Debug, thiserror::Error)]
+#[error("`start_timer`: a middleware failed: {0}")]
+pub struct StartTimerError(#[source] pub BoxError);
+
+/// A Nexus operation could not be started: the SDK's [`Failure`], as a [`std::error::Error`], which that type is not.
+#[derive(Debug)]
+pub struct StartNexusOperationError(pub Failure);
+
+impl fmt::Display for StartNexusOperationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for StartNexusOperationError {}
+
+/// What a middleware of `handle_signal` failed with. A signal has no caller that waits, so it fails the workflow.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct SignalMiddlewareError(#[source] pub(super) BoxError);
+
+pub(super) fn initialize(error: BoxError) -> InitializeWorkflowError {
+    InitializeWorkflowError(error)
+}
+
+pub(super) fn termination(error: BoxError) -> WorkflowTermination {
+    application_failure(error).into()
+}
+
+pub(super) fn handler(error: BoxError) -> WorkflowError {
+    WorkflowError::Execution(error)
+}
+
+pub(super) fn signal_handler(error: BoxError) -> WorkflowError {
+    WorkflowError::Execution(Box::new(SignalMiddlewareError(error)))
+}
+
+pub(super) fn timer(error: BoxError) -> StartTimerError {
+    StartTimerError(error)
+}
+
+pub(super) fn activity(error: BoxError) -> ActivityExecutionError {
+    let failure = caused(
+        error,
+        FailureInfo::ActivityFailureInfo(ActivityFailureInfo::default()),
+    );
+    decode(failure, ActivityExecutionDecodeHint::new(false))
+}
+
+pub(super) fn child_workflow(error: BoxError) -> ChildWorkflowStartError {
+    // The SDK has no variant for any other reason than the server's; `Cancelled` is the one that carries a cause.
+    let failure = caused(
+        error,
+        FailureInfo::CanceledFailureInfo(CanceledFailureInfo::default()),
+    );
+    decode(failure, ChildWorkflowStartDecodeHint::default())
+}
+
+pub(super) fn signal(error: BoxError) -> WorkflowSignalError {
+    decode(failure(error), WorkflowSignalDecodeHint::default())
+}
+
+pub(super) fn cancel_external(error: BoxError) -> CancelExternalWorkflowError {
+    decode(failure(error), CancelExternalWorkflowDecodeHint::default())
+}
+
+pub(super) fn nexus(error: BoxError) -> StartNexusOperationError {
+    StartNexusOperationError(failure(error))
+}
+
+/// A failure of the kind that the SDK's error needs, caused by what the middleware failed with.
+fn caused(error: BoxError, info: FailureInfo) -> Failure {
+    let cause = failure(error);
+    Failure {
+        message: cause.message.clone(),
+        failure_info: Some(info),
+        cause: Some(Box::new(cause)),
+        ..Failure::default()
+    }
+}
+
+fn failure(error: BoxError) -> Failure {
+    let error = OutgoingWorkflowError::from(application_failure(error));
+    DataConverter::default().to_failure(&context(), OutgoingError::Workflow(error))
+}
+
+/// The SDK's error for a failure: its errors can't be made any other way.
+fn decode<H, E>(failure: Failure, hint: H) -> E
+where
+    H: FailureDecodeHint<Output = E>,
+    E: From<temporalio_common::data_converters::PayloadConversionError>,
+{
+    DataConverter::default()
+        .to_error(&context(), failure, hint)
+        .unwrap_or_else(E::from)
+}
+
+fn context() -> SerializationContextData {
+    SerializationContextData::Workflow(WorkflowSerializationContext::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use temporalio_common::error::IncomingError;
+    use tower_temporal_core::Denied;
+
+    fn assert_denied(cause: Option<&IncomingError>) {
+        match cause {
+            Some(IncomingError::Application(failure)) => {
+                assert_eq!(failure.type_name(), Some("PermissionDenied"));
+                assert!(failure.is_non_retryable());
+            }
+            other => panic!("expected an application failure, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn outbound_errors_carry_the_middleware_s_failure_as_their_cause() {
+        let activity = activity(Denied::new("no").into());
+        assert!(
+            matches!(activity, ActivityExecutionError::Failed(_)),
+            "{activity:?}"
+        );
+        assert_eq!(activity.to_string(), "Activity failed: denied: no");
+        assert_denied(activity.cause());
+        let child = child_workflow(Denied::new("no").into());
+        assert!(child.to_string().contains("denied: no"), "{child}");
+        assert_denied(child.cause());
+        assert_denied(signal(Denied::new("no").into()).reason());
+        assert_denied(cancel_external(Denied::new("no").into()).reason());
+        assert_eq!(nexus(Denied::new("no").into()).to_string(), "denied: no");
+    }
+
+    #[test]
+    fn a_workflow_fails_with_an_application_failure() {
+        let termination = termination(Denied::new("no").into());
+        let WorkflowTermination::Failed(OutgoingWorkflowError::Application(failure)) = termination
+        else {
+            panic!("expected an application failure, got {termination:?}")
+        };
+        assert_eq!(failure.type_name(), Some("PermissionDenied"));
+    }
+}

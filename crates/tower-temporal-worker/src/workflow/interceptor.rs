@@ -1,0 +1,328 @@
+use super::{
+    cancellation::Cancellation,
+    error::SignalMiddlewareError,
+    handler::{Handler, fail_handler},
+    operations::*,
+    table::workflow_operations,
+};
+use futures_util::{FutureExt, TryFutureExt};
+use std::{any::TypeId, cell::Cell, fmt, future::ready};
+use temporalio_sdk::{
+    TimerResult, WorkflowContextView, WorkflowTermination,
+    workflow_interceptors::{
+        CancelExternalWorkflowInput, CancelExternalWorkflowResult,
+        CancellableWorkflowOutboundFuture, ContinueAsNewInput, ContinueAsNewResult,
+        ExecuteWorkflowInput, ExecuteWorkflowResult, HandleQueryInput, HandleSignalInput,
+        HandleSignalResult, HandleUpdateInput, InitializeWorkflowInput, InitializeWorkflowOutput,
+        ScheduleActivityInput, ScheduleLocalActivityInput, SignalWorkflowInput,
+        SignalWorkflowResult, SignalWorkflowTarget, StartChildWorkflowInput,
+        StartNexusOperationInput, StartNexusOperationResult, StartTimerInput,
+        SyncWorkflowInterceptorContext, ValidateUpdateInput, WorkflowInterceptor,
+        WorkflowInterceptorConstructor, WorkflowInterceptorContext, WorkflowInterceptorFuture,
+        WorkflowNext, WorkflowOutboundFuture,
+    },
+    workflows::WorkflowError,
+};
+use tower_layer::Layer;
+use tower_temporal_core::{BoxError, Operation, ReplaySafe, Terminal, call::Call};
+
+/// Makes a pair of stacks the interceptor of a worker's workflows.
+///
+/// Give it to [`WorkerOptions::workflow_interceptor`](temporalio_sdk::WorkerOptions::workflow_interceptor). The stacks are
+/// built from the layers for each workflow that the worker holds in memory; in both, the first layer added sees a call
+/// first. See the [module](super) for an example.
+///
+/// Where several interceptors are registered, the SDK itself runs the *last* registered first for outbound calls. Put
+/// layers whose order matters into one stack.
+pub fn interceptor<I, O>(inbound: I, outbound: O) -> WorkflowInterceptorConstructor
+where
+    I: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
+    I::Service: WorkflowInboundService,
+    O: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
+    O::Service: WorkflowOutboundService,
+{
+    WorkflowInterceptorConstructor::new(move |_| Interceptor {
+        inbound: inbound.layer(Terminal),
+        outbound: outbound.layer(Terminal),
+        signal_failed: Cell::new(None),
+    })
+}
+
+/// The stacks of one workflow, as the SDK's [`WorkflowInterceptor`]: see [`interceptor`](interceptor()).
+pub struct Interceptor<I, O> {
+    inbound: I,
+    outbound: O,
+    /// What a middleware of a signal handler failed with. It fails the workflow, since nobody waits for a signal.
+    signal_failed: Cell<Option<BoxError>>,
+}
+
+impl<I, O> fmt::Debug for Interceptor<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interceptor").finish_non_exhaustive()
+    }
+}
+
+/// Whether there is no layer in a stack.
+fn is_empty<S: 'static>() -> bool {
+    TypeId::of::<S>() == TypeId::of::<Terminal>()
+}
+
+macro_rules! intercept {
+    (
+        inbound: $_i:ident { $($inbound:tt)* }
+        outbound: $_o:ident { $($outbound:tt)* }
+    ) => {
+        impl<I, O> WorkflowInterceptor for Interceptor<I, O>
+        where
+            I: WorkflowInboundService,
+            O: WorkflowOutboundService,
+        {
+            intercept_each! { $($inbound)* }
+            intercept_each! { $($outbound)* }
+
+            fn initialize_workflow(
+                &self,
+                context: WorkflowContextView,
+                input: InitializeWorkflowInput,
+                next: WorkflowNext<'_, InitializeWorkflowInput, InitializeWorkflowOutput>,
+            ) -> InitializeWorkflowOutput {
+                let call = Call::<InitializeWorkflow, _, _>::new(self.inbound.clone(), input, context, |input| {
+                    ready(Ok(next.run(input)))
+                });
+                // The SDK takes no error here; it fails the workflow task with a panic's text.
+                call.now().unwrap_or_else(|error| panic!("{error}"))
+            }
+
+            fn execute<'a>(
+                &'a self,
+                context: WorkflowInterceptorContext,
+                input: ExecuteWorkflowInput,
+                next: WorkflowNext<'a, ExecuteWorkflowInput, WorkflowInterceptorFuture<'a, ExecuteWorkflowResult>>,
+            ) -> WorkflowInterceptorFuture<'a, ExecuteWorkflowResult> {
+                let call = Call::<ExecuteWorkflow, _, _>::new(self.inbound.clone(), input, context, |input| {
+                    next.run(input)
+                });
+                let mut handler = Box::pin(Handler::<ExecuteWorkflow, _>::new(call));
+                WorkflowInterceptorFuture::new(std::future::poll_fn(move |cx| match self.signal_failed.take() {
+                    Some(error) => Err(ExecuteWorkflow::error(error)).into(),
+                    None => handler.as_mut().poll(cx),
+                }))
+            }
+
+            fn handle_signal<'a>(
+                &'a self,
+                context: WorkflowInterceptorContext,
+                input: HandleSignalInput,
+                next: WorkflowNext<'a, HandleSignalInput, WorkflowInterceptorFuture<'a, HandleSignalResult>>,
+            ) -> WorkflowInterceptorFuture<'a, HandleSignalResult> {
+                let call = Call::<HandleSignal, _, _>::new(self.inbound.clone(), input, context, |input| {
+                    next.run(input)
+                });
+                let handler = Handler::<HandleSignal, _>::new(call);
+                WorkflowInterceptorFuture::new(handler.map(|result| match result {
+                    Err(WorkflowError::Execution(error)) => match error.downcast::<SignalMiddlewareError>() {
+                        // The workflow's own routine is polled after the signals', and finds it.
+                        Ok(failed) => {
+                            self.signal_failed.set(Some(failed.0));
+                            Ok(())
+                        }
+                        Err(error) => Err(WorkflowError::Execution(error)),
+                    },
+                    result => result,
+                }))
+            }
+
+            fn start_timer(
+                &self,
+                context: WorkflowInterceptorContext,
+                input: StartTimerInput,
+                next: WorkflowNext<'static, StartTimerInput, CancellableWorkflowOutboundFuture<TimerResult>>,
+            ) -> CancellableWorkflowOutboundFuture<TimerResult> {
+                if is_empty::<O>() {
+                    return next.run(input);
+                }
+                let cancellation = Cancellation::default();
+                let handle = cancellation.handle();
+                let call = Call::<StartTimer, _, _>::new(self.outbound.clone(), input, context, move |input| {
+                    let timer = next.run(input);
+                    cancellation.started(timer.cancellation_handle());
+                    timer.map(Ok)
+                });
+                let timer = call.or_else(|error| fail_handler(error.0).map(Ok));
+                CancellableWorkflowOutboundFuture::new(timer.map(always_ok), handle)
+            }
+
+            fn signal_workflow(
+                &self,
+                context: WorkflowInterceptorContext,
+                input: SignalWorkflowInput,
+                next: WorkflowNext<
+                    'static,
+                    SignalWorkflowInput,
+                    CancellableWorkflowOutboundFuture<SignalWorkflowResult>,
+                >,
+            ) -> CancellableWorkflowOutboundFuture<SignalWorkflowResult> {
+                match input.target() {
+                    SignalWorkflowTarget::Child { .. } => {
+                        cancellable::<SignalChildWorkflow, _>(&self.outbound, input, context, next)
+                    }
+                    _ => cancellable::<SignalExternalWorkflow, _>(&self.outbound, input, context, next),
+                }
+            }
+
+            fn cancel_external_workflow(
+                &self,
+                context: WorkflowInterceptorContext,
+                input: CancelExternalWorkflowInput,
+                next: WorkflowNext<
+                    'static,
+                    CancelExternalWorkflowInput,
+                    WorkflowOutboundFuture<CancelExternalWorkflowResult>,
+                >,
+            ) -> WorkflowOutboundFuture<CancelExternalWorkflowResult> {
+                if is_empty::<O>() {
+                    return next.run(input);
+                }
+                WorkflowOutboundFuture::new(Call::<CancelExternalWorkflow, _, _>::new(
+                    self.outbound.clone(),
+                    input,
+                    context,
+                    |input| next.run(input),
+                ))
+            }
+
+            fn continue_as_new(
+                &self,
+                context: SyncWorkflowInterceptorContext,
+                input: ContinueAsNewInput,
+                next: WorkflowNext<'static, ContinueAsNewInput, ContinueAsNewResult>,
+            ) -> ContinueAsNewResult {
+                // To the SDK, continuing is one more way for a workflow to end; to a layer, it is the call's success.
+                let call = Call::<ContinueAsNew, _, _>::new(self.outbound.clone(), input, context, |input| {
+                    ready(match next.run(input) {
+                        Err(WorkflowTermination::ContinueAsNew(command)) => Ok(command),
+                        Err(error) => Err(error),
+                        Ok(never) => match never {},
+                    })
+                });
+                Err(call.now().map_or_else(|error| error, WorkflowTermination::ContinueAsNew))
+            }
+
+            fn start_nexus_operation(
+                &self,
+                context: WorkflowInterceptorContext,
+                input: StartNexusOperationInput,
+                next: WorkflowNext<
+                    'static,
+                    StartNexusOperationInput,
+                    CancellableWorkflowOutboundFuture<StartNexusOperationResult>,
+                >,
+            ) -> CancellableWorkflowOutboundFuture<StartNexusOperationResult> {
+                if is_empty::<O>() {
+                    return next.run(input);
+                }
+                let cancellation = Cancellation::default();
+                let handle = cancellation.handle();
+                let call = Call::<StartNexusOperation, _, _>::new(self.outbound.clone(), input, context, move |input| {
+                    let operation = next.run(input);
+                    cancellation.started(operation.cancellation_handle());
+                    operation.map_err(super::StartNexusOperationError)
+                });
+                CancellableWorkflowOutboundFuture::new(call.map_err(|error| error.0), handle)
+            }
+        }
+    };
+}
+
+macro_rules! intercept_each {
+    ($(
+        $kind:ident $method:ident => $operation:ident($input:ident) -> $output:ty, $error:ident in $context:ident {
+            $($_rest:tt)*
+        }
+    )*) => {$(
+        intercept_one! { $kind $method $operation $input $context }
+    )*};
+}
+
+macro_rules! intercept_one {
+    (special $($_rest:tt)*) => {};
+    (sync $method:ident $operation:ident $input:ident $context:ident) => {
+        fn $method(
+            &self,
+            context: $context,
+            input: $input,
+            next: WorkflowNext<'_, $input, Outcome<$operation>>,
+        ) -> Outcome<$operation> {
+            Call::<$operation, _, _>::new(self.inbound.clone(), input, context, |input| {
+                ready(next.run(input))
+            })
+            .now()
+        }
+    };
+    (handler $method:ident $operation:ident $input:ident $context:ident) => {
+        fn $method<'a>(
+            &'a self,
+            context: $context,
+            input: $input,
+            next: WorkflowNext<'a, $input, WorkflowInterceptorFuture<'a, Outcome<$operation>>>,
+        ) -> WorkflowInterceptorFuture<'a, Outcome<$operation>> {
+            let call =
+                Call::<$operation, _, _>::new(self.inbound.clone(), input, context, |input| {
+                    next.run(input)
+                });
+            WorkflowInterceptorFuture::new(Handler::<$operation, _>::new(call))
+        }
+    };
+    (cancellable $method:ident $operation:ident $input:ident $context:ident) => {
+        fn $method(
+            &self,
+            context: $context,
+            input: $input,
+            next: WorkflowNext<
+                'static,
+                $input,
+                CancellableWorkflowOutboundFuture<Outcome<$operation>>,
+            >,
+        ) -> CancellableWorkflowOutboundFuture<Outcome<$operation>> {
+            cancellable::<$operation, _>(&self.outbound, input, context, next)
+        }
+    };
+}
+
+workflow_operations!(intercept);
+
+type Outcome<O> = Result<<O as Operation>::Output, <O as Operation>::Error>;
+
+/// Sends a call that the workflow can cancel through `stack`.
+fn cancellable<O, S>(
+    stack: &S,
+    input: O::Input,
+    context: O::Context,
+    next: WorkflowNext<'static, O::Input, CancellableWorkflowOutboundFuture<Outcome<O>>>,
+) -> CancellableWorkflowOutboundFuture<Outcome<O>>
+where
+    O: Operation,
+    S: tower_service::Service<tower_temporal_core::Request<O>, Response = O::Output>
+        + Clone
+        + 'static,
+    S::Error: Into<BoxError>,
+{
+    if is_empty::<S>() {
+        return next.run(input);
+    }
+    let cancellation = Cancellation::default();
+    let handle = cancellation.handle();
+    let call = Call::<O, _, _>::new(stack.clone(), input, context, move |input| {
+        let operation = next.run(input);
+        cancellation.started(operation.cancellation_handle());
+        operation
+    });
+    CancellableWorkflowOutboundFuture::new(call, handle)
+}
+
+fn always_ok<T>(result: Result<T, std::convert::Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}

@@ -1,0 +1,66 @@
+//! Calls into workflows, and calls that workflows make.
+//!
+//! *Inbound* are [`InitializeWorkflow`], [`ExecuteWorkflow`], [`HandleSignal`], [`HandleQuery`], [`HandleUpdate`] and
+//! [`ValidateUpdate`]; *outbound* are timers, activities, child workflows, signals, continue-as-new and Nexus operations.
+//! [`interceptor`] makes a stack for each direction the interceptor of a worker's workflows:
+//!
+//! ```
+//! use temporalio_sdk::WorkerOptions;
+//! use tower::ServiceBuilder;
+//! use tower_temporal_core::{Next, Request, from_fn};
+//! use tower_temporal_worker::workflow::{self, ScheduleActivity};
+//!
+//! let outbound = ServiceBuilder::new().layer(from_fn(
+//!     async |mut request: Request<ScheduleActivity>, next: Next<ScheduleActivity>| {
+//!         request.options_mut().summary.get_or_insert_with(|| "scheduled by Orders".to_owned());
+//!         next.run(request).await
+//!     },
+//! ));
+//!
+//! let options = WorkerOptions::new("orders")
+//!     .workflow_interceptor(workflow::interceptor(ServiceBuilder::new(), outbound))
+//!     .build();
+//! # let _ = options;
+//! ```
+//!
+//! # Replay
+//!
+//! A workflow is replayed from its history whenever a worker has lost it, and layers are replayed with it. Stacks
+//! are built anew for each workflow a worker holds in memory, from the layers given here, so a layer's service can keep
+//! state of one workflow. They take only layers that are [`ReplaySafe`](tower_temporal_core::ReplaySafe).
+//!
+//! `initialize_workflow`, `handle_query`, `validate_update` and `continue_as_new` are synchronous in the SDK: a layer that
+//! waits there fails the operation with an error that names it.
+//!
+//! # Errors
+//!
+//! What a middleware fails with
+//!
+//! - fails the workflow, with an [`ApplicationFailure`](temporalio_common::error::ApplicationFailure), in
+//!   `execute` and `handle_signal`;
+//! - rejects the update or fails the query in `handle_update`, `validate_update` and `handle_query`;
+//! - fails the call in outbound operations, as the workflow code that made it sees it. A timer can't fail in the SDK:
+//!   there it fails the workflow, or the update, that started the timer;
+//! - fails the workflow task in `initialize_workflow`, since the SDK has no other way there.
+//!
+//! A panic fails the workflow task, as a panic in workflow code does.
+//!
+//! # Context values
+//!
+//! A [`ContextKey`](tower_temporal_core::ContextKey)'s value belongs to the workflow's context here.
+//! [`ContextValues::current`] reads it and [`ContextScope::scope`] sets it.
+
+mod cancellation;
+mod error;
+mod handler;
+mod interceptor;
+mod operations;
+mod scope;
+mod table;
+
+pub use self::{
+    error::{InitializeWorkflowError, StartNexusOperationError, StartTimerError},
+    interceptor::{Interceptor, interceptor},
+    operations::*,
+    scope::{ContextScope, ContextValues, SyncScoped, WorkflowScope, WorkflowScoped},
+};
