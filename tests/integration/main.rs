@@ -1,0 +1,6 @@
+//! Every operation, and what surrounds it, against a real Temporal server.
+//!
+//! One dev server serves all tests of this binary. Each test has its own task queue and its own workflow ids.
+
+mod propagation;
+mod support;

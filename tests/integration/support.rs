@@ -1,0 +1,64 @@
+//! What every test needs: a client, a worker, and names of its own.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use temporalio_client::{Client, ClientOptions};
+use temporalio_sdk::{Runtime, Worker, WorkerOptions};
+use tower_temporal::Interceptors;
+use tower_temporal_test::DevServer;
+
+/// A client of the shared server, with `interceptors`.
+pub(crate) async fn client(interceptors: Interceptors) -> Client {
+    client_with(|options| options.plugin(interceptors)).await
+}
+
+/// A client of the shared server without any interceptor.
+pub(crate) async fn plain_client() -> Client {
+    client_with(|options| options).await
+}
+
+/// A client of the shared server, with options of the test's own.
+pub(crate) async fn client_with(
+    configure: impl FnOnce(
+        temporalio_client::ClientOptionsBuilder,
+    ) -> temporalio_client::ClientOptionsBuilder,
+) -> Client {
+    let server = DevServer::shared().await;
+    let connection = server.connect().await.expect("the dev server is there");
+    let options = configure(ClientOptions::new(server.namespace())).build();
+    Client::new(connection, options).expect("the client's options are valid")
+}
+
+/// A name that no other test has, of this run or another: for task queues and workflow ids.
+pub(crate) fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("the clock is past 1970")
+        .as_nanos();
+    format!("{name}-{now:x}-{count}")
+}
+
+/// Runs `test` beside a worker, and shuts the worker down when it is done.
+pub(crate) async fn with_worker<T>(
+    client: &Client,
+    options: WorkerOptions,
+    test: impl Future<Output = T>,
+) -> T {
+    let runtime =
+        Runtime::from_current_tokio(Default::default()).expect("a test has a tokio runtime");
+    let mut worker =
+        Worker::new(&runtime, client.clone(), options).expect("the worker's options are valid");
+    let shut_down = worker.shutdown_handle();
+    let test = async {
+        let output = test.await;
+        shut_down();
+        output
+    };
+    let (ran, output) = tokio::join!(worker.run(), test);
+    ran.expect("the worker ran until it was shut down");
+    output
+}
