@@ -10,7 +10,6 @@ use crate::{
 };
 use pin_project_lite::pin_project;
 use std::{
-    error::Error,
     fmt,
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
@@ -102,18 +101,6 @@ pub fn into_error<O: Operation>(error: impl Into<BoxError>) -> O::Error {
         Ok(error) => *error,
         Err(error) => O::error(error),
     }
-}
-
-/// The operation's own error in what a stack or a layer failed with, if it is there: as it is, or as a cause.
-pub fn find_error<'a, O: Operation>(error: &'a (dyn Error + 'static)) -> Option<&'a O::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<O::Error>() {
-            return Some(error);
-        }
-        next = error.source();
-    }
-    None
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! [`kind`] what happened, so that a timeout becomes `DEADLINE_EXCEEDED` and a denial `PERMISSION_DENIED`. The original
 //! error stays reachable through [`source()`](std::error::Error::source).
 
-use crate::BoxError;
-use std::{error::Error, sync::Arc};
+use crate::{BoxError, Operation};
+use std::{any::Any, error::Error, sync::Arc};
 use tonic::{Code, Status};
 
 /// A call was not carried through its stack as it should.
@@ -168,6 +168,30 @@ fn known(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     }
 }
 
+/// The operation's own error in what a service of any stack failed with, boxed or not: as it is, or as a cause.
+pub fn find<O: Operation, E: 'static>(error: &E) -> Option<&O::Error> {
+    let error: &dyn Any = error;
+    if let Some(error) = error.downcast_ref() {
+        return Some(error);
+    }
+    let mut next: Option<&(dyn Error + 'static)> = Some(error.downcast_ref::<BoxError>()?.as_ref());
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Whether what a service of any stack failed with is a failure, for a layer that counts or logs them.
+///
+/// A middleware's error always is. Of the operation's own errors, those are that
+/// [`Operation::is_failure`] says: a workflow that continues as new has not failed.
+pub fn is_failure<O: Operation, E: 'static>(error: &E) -> bool {
+    find::<O, E>(error).is_none_or(O::is_failure)
+}
+
 /// The gRPC status for a middleware's error.
 ///
 /// A [`Status`] stays as it is, with its details. Anything else becomes a status of the code that [`kind`] finds, with
@@ -186,6 +210,7 @@ pub fn status(error: BoxError) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::{ClientProbe, ProbeError};
 
     #[derive(Debug, thiserror::Error)]
     #[error("wrapped")]
@@ -230,6 +255,18 @@ mod tests {
         assert_eq!(status.code(), Code::PermissionDenied);
         let source = status.source().expect("the original is kept");
         assert!(source.is::<Wrapped>(), "{source:?}");
+    }
+
+    #[test]
+    fn an_operation_s_error_is_found_boxed_or_not() {
+        let own = || ProbeError::Failed("x".to_owned());
+        assert!(find::<ClientProbe, _>(&own()).is_some());
+        assert!(find::<ClientProbe, BoxError>(&own().into()).is_some());
+        let wrapped: BoxError = Wrapped(own().into()).into();
+        assert!(find::<ClientProbe, _>(&wrapped).is_some());
+        let other: BoxError = Denied::new("no").into();
+        assert!(find::<ClientProbe, _>(&other).is_none());
+        assert!(is_failure::<ClientProbe, _>(&other));
     }
 
     #[test]
