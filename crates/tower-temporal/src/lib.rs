@@ -108,3 +108,8 @@ pub use tower_temporal_layers::*;
 #[cfg(feature = "worker")]
 #[doc(inline)]
 pub use tower_temporal_worker::{activity, workflow};
+
+/// Compiles the examples of the project's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -118,7 +118,7 @@ impl OrderWorkflow {
     }
 
     #[update_validator(set_address)]
-    fn validate_address(&self, _: &WorkflowContextView, address: &String) -> Result<(), BoxError> {
+    fn validate_address(&self, _: &WorkflowContextView, address: &str) -> Result<(), BoxError> {
         if address.is_empty() {
             return Err("an address can't be empty".into());
         }
