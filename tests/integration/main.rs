@@ -2,5 +2,6 @@
 //!
 //! One dev server serves all tests of this binary. Each test has its own task queue and its own workflow ids.
 
+mod activity_outbound;
 mod propagation;
 mod support;

@@ -1,3 +1,5 @@
+#[cfg(feature = "worker")]
+use std::any::TypeId;
 use std::{fmt, sync::Arc};
 use temporalio_client::{
     ClientInterceptor, ClientOptions, ClientPlugin, ErasedClientPlugin, PluginError,
@@ -15,13 +17,13 @@ use tower_temporal_core::ReplaySafe;
 use tower_temporal_core::Terminal;
 #[cfg(feature = "worker")]
 use tower_temporal_worker::{
-    activity::{self, ActivityInboundService},
+    activity::{self, ActivityInboundService, ActivityOutboundService, OutboundStack},
     workflow::{self, WorkflowInboundService, WorkflowOutboundService},
 };
 
-/// Puts a new activity stack into a worker's options.
+/// Puts new stacks for activities into a worker's options.
 #[cfg(feature = "worker")]
-type Install = Arc<dyn Fn(&mut WorkerOptions) + Send + Sync>;
+type InstallActivity = Arc<dyn Fn(&mut WorkerOptions) + Send + Sync>;
 
 /// Stacks for every category, in one value that is registered once.
 ///
@@ -62,9 +64,9 @@ type Install = Arc<dyn Fn(&mut WorkerOptions) + Send + Sync>;
 pub struct Interceptors {
     client: Option<Arc<dyn ClientInterceptor>>,
     #[cfg(feature = "worker")]
-    activity: Option<Install>,
-    #[cfg(feature = "worker")]
     workflow: Option<WorkflowInterceptorConstructor>,
+    #[cfg(feature = "worker")]
+    activity: Option<InstallActivity>,
 }
 
 impl Interceptors {
@@ -72,12 +74,10 @@ impl Interceptors {
     pub const fn builder() -> InterceptorsBuilder {
         InterceptorsBuilder {
             client: None,
-            inbound: Identity::new(),
-            outbound: Identity::new(),
-            #[cfg(feature = "worker")]
-            has_workflow: false,
-            #[cfg(feature = "worker")]
-            activity: None,
+            workflow_inbound: Identity::new(),
+            workflow_outbound: Identity::new(),
+            activity_inbound: Identity::new(),
+            activity_outbound: Identity::new(),
         }
     }
 }
@@ -99,17 +99,16 @@ impl fmt::Debug for Interceptors {
 /// Each method takes one layer: a layer, or a whole [`ServiceBuilder`](tower::ServiceBuilder). It replaces what the
 /// category had.
 #[must_use = "call `build`"]
-pub struct InterceptorsBuilder<I = Identity, O = Identity> {
+#[cfg_attr(not(feature = "worker"), allow(dead_code))]
+pub struct InterceptorsBuilder<WI = Identity, WO = Identity, AI = Identity, AO = Identity> {
     client: Option<Arc<dyn ClientInterceptor>>,
-    inbound: I,
-    outbound: O,
-    #[cfg(feature = "worker")]
-    has_workflow: bool,
-    #[cfg(feature = "worker")]
-    activity: Option<Install>,
+    workflow_inbound: WI,
+    workflow_outbound: WO,
+    activity_inbound: AI,
+    activity_outbound: AO,
 }
 
-impl<I, O> InterceptorsBuilder<I, O> {
+impl<WI, WO, AI, AO> InterceptorsBuilder<WI, WO, AI, AO> {
     /// The stack of the client's calls.
     pub fn client<L>(mut self, layer: L) -> Self
     where
@@ -122,80 +121,124 @@ impl<I, O> InterceptorsBuilder<I, O> {
 
     /// The stack of calls into workflows.
     #[cfg(feature = "worker")]
-    pub fn workflow_inbound<L>(self, layer: L) -> InterceptorsBuilder<L, O>
+    pub fn workflow_inbound<L>(self, layer: L) -> InterceptorsBuilder<L, WO, AI, AO>
     where
         L: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
         L::Service: WorkflowInboundService,
     {
         InterceptorsBuilder {
             client: self.client,
-            inbound: layer,
-            outbound: self.outbound,
-            has_workflow: true,
-            activity: self.activity,
+            workflow_inbound: layer,
+            workflow_outbound: self.workflow_outbound,
+            activity_inbound: self.activity_inbound,
+            activity_outbound: self.activity_outbound,
         }
     }
 
     /// The stack of calls that workflows make.
     #[cfg(feature = "worker")]
-    pub fn workflow_outbound<L>(self, layer: L) -> InterceptorsBuilder<I, L>
+    pub fn workflow_outbound<L>(self, layer: L) -> InterceptorsBuilder<WI, L, AI, AO>
     where
         L: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
         L::Service: WorkflowOutboundService,
     {
         InterceptorsBuilder {
             client: self.client,
-            inbound: self.inbound,
-            outbound: layer,
-            has_workflow: true,
-            activity: self.activity,
+            workflow_inbound: self.workflow_inbound,
+            workflow_outbound: layer,
+            activity_inbound: self.activity_inbound,
+            activity_outbound: self.activity_outbound,
         }
     }
 
     /// The stack of calls into activities.
     #[cfg(feature = "worker")]
-    pub fn activity_inbound<L>(mut self, layer: L) -> Self
+    pub fn activity_inbound<L>(self, layer: L) -> InterceptorsBuilder<WI, WO, L, AO>
     where
         L: Layer<Terminal> + Send + Sync + 'static,
         L::Service: ActivityInboundService,
     {
-        self.activity = Some(Arc::new(move |options: &mut WorkerOptions| {
-            options.activity_inbound_interceptor(activity::Interceptor::new(&layer));
-        }));
-        self
+        InterceptorsBuilder {
+            client: self.client,
+            workflow_inbound: self.workflow_inbound,
+            workflow_outbound: self.workflow_outbound,
+            activity_inbound: layer,
+            activity_outbound: self.activity_outbound,
+        }
+    }
+
+    /// The stack of calls that activities make themselves, with
+    /// [`ctx.outbound()`](activity::ActivityContextExt::outbound).
+    #[cfg(feature = "worker")]
+    pub fn activity_outbound<L>(self, layer: L) -> InterceptorsBuilder<WI, WO, AI, L>
+    where
+        L: Layer<Terminal> + Send + Sync + 'static,
+        L::Service: ActivityOutboundService,
+    {
+        InterceptorsBuilder {
+            client: self.client,
+            workflow_inbound: self.workflow_inbound,
+            workflow_outbound: self.workflow_outbound,
+            activity_inbound: self.activity_inbound,
+            activity_outbound: layer,
+        }
     }
 
     /// Builds the value to register.
     #[cfg(feature = "worker")]
     pub fn build(self) -> Interceptors
     where
-        I: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
-        I::Service: WorkflowInboundService,
-        O: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
-        O::Service: WorkflowOutboundService,
+        WI: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
+        WI::Service: WorkflowInboundService,
+        WO: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
+        WO::Service: WorkflowOutboundService,
+        AI: Layer<Terminal> + Send + Sync + 'static,
+        AI::Service: ActivityInboundService,
+        AO: Layer<Terminal> + Send + Sync + 'static,
+        AO::Service: ActivityOutboundService,
     {
+        let Self {
+            client,
+            workflow_inbound,
+            workflow_outbound,
+            activity_inbound,
+            activity_outbound,
+        } = self;
+        let has_workflow = is_given::<WI>() || is_given::<WO>();
+        let has_activity = is_given::<AI>() || is_given::<AO>();
         Interceptors {
-            client: self.client,
-            activity: self.activity,
-            workflow: self
-                .has_workflow
-                .then(|| workflow::interceptor(self.inbound, self.outbound)),
+            client,
+            workflow: has_workflow
+                .then(|| workflow::interceptor(workflow_inbound, workflow_outbound)),
+            activity: has_activity.then(|| -> InstallActivity {
+                Arc::new(move |options| {
+                    let mut interceptor = activity::Interceptor::new(&activity_inbound);
+                    if is_given::<AO>() {
+                        interceptor =
+                            interceptor.with_outbound(OutboundStack::new(&activity_outbound));
+                    }
+                    options.activity_inbound_interceptor(interceptor);
+                })
+            }),
         }
     }
 
     /// Builds the value to register.
     #[cfg(not(feature = "worker"))]
     pub fn build(self) -> Interceptors {
-        let Self {
-            client,
-            inbound: _,
-            outbound: _,
-        } = self;
-        Interceptors { client }
+        Interceptors {
+            client: self.client,
+        }
     }
 }
 
-impl<I, O> fmt::Debug for InterceptorsBuilder<I, O> {
+/// Whether a category was given a layer: one that was not costs nothing.
+#[cfg(feature = "worker")]
+fn is_given<L: 'static>() -> bool {
+    TypeId::of::<L>() != TypeId::of::<Identity>()
+}
+
+impl<WI, WO, AI, AO> fmt::Debug for InterceptorsBuilder<WI, WO, AI, AO> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InterceptorsBuilder")
             .finish_non_exhaustive()

@@ -40,6 +40,7 @@
 //! | workflow inbound | [`workflow`] | `initialize_workflow`, `execute`, `handle_signal`, `handle_query`, `handle_update`, `validate_update` |
 //! | workflow outbound | [`workflow`] | `start_timer`, `schedule_activity`, `schedule_local_activity`, `start_child_workflow`, `signal_child_workflow`, `signal_external_workflow`, `cancel_external_workflow`, `continue_as_new`, `start_nexus_operation` |
 //! | activity inbound | [`activity`] | `execute_activity` |
+//! | activity outbound | [`activity`] | `heartbeat`, `info` |
 //!
 //! Each operation is a marker type named after the SDK's method, such as [`client::StartWorkflow`]. A stack serves every
 //! operation of its category; a layer that is for one operation goes inside [`on`], and [`from_fn`] makes one from an
@@ -102,8 +103,9 @@ pub use tower_temporal_core as core;
 #[doc(inline)]
 pub use tower_temporal_client as client;
 
+#[cfg(feature = "propagation")]
 #[doc(inline)]
-pub use tower_temporal_layers::*;
+pub use tower_temporal_layers::propagation;
 
 #[cfg(feature = "worker")]
 #[doc(inline)]

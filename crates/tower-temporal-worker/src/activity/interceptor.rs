@@ -1,4 +1,4 @@
-use super::{ActivityInboundService, ExecuteActivity, ExecuteActivityError};
+use super::{ActivityInboundService, ExecuteActivity, ExecuteActivityError, OutboundStack};
 use futures_util::TryFutureExt;
 use std::{
     fmt,
@@ -16,6 +16,7 @@ use tower_temporal_core::{Terminal, call::Call};
 pub struct Interceptor<S> {
     // Services need not be `Sync`, and the SDK calls from many threads. The lock is held for a clone.
     stack: Mutex<S>,
+    outbound: Option<OutboundStack>,
 }
 
 impl<S: ActivityInboundService> Interceptor<S> {
@@ -26,7 +27,14 @@ impl<S: ActivityInboundService> Interceptor<S> {
     {
         Self {
             stack: Mutex::new(layer.layer(Terminal)),
+            outbound: None,
         }
+    }
+
+    /// Sends the calls that the activities make themselves through `stack`.
+    pub fn with_outbound(mut self, stack: OutboundStack) -> Self {
+        self.outbound = Some(stack);
+        self
     }
 }
 
@@ -41,10 +49,18 @@ impl<S: ActivityInboundService> ActivityInboundInterceptor for Interceptor<S> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        let outbound = self
+            .outbound
+            .clone()
+            .map(|outbound| (outbound, input.activity_info().clone()));
         let call = Call::<ExecuteActivity, _, _>::new(stack, input, (), |input| {
             next.run(input).map_err(ExecuteActivityError)
-        });
-        Box::pin(call.map_err(|error| error.0))
+        })
+        .map_err(|error| error.0);
+        match outbound {
+            Some((outbound, info)) => Box::pin(outbound.run(info, call)),
+            None => Box::pin(call),
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! Calls into activities: `execute_activity`.
+//! Calls into activities, and calls that activities make.
+//!
+//! *Inbound* is [`ExecuteActivity`]. [`Interceptor`] makes a stack of layers the interceptor of a worker's activities:
 //!
 //! ```
 //! use std::time::Duration;
@@ -14,17 +16,29 @@
 //! # let _ = options;
 //! ```
 //!
+//! *Outbound* are [`Heartbeat`] and [`Info`]. The Rust SDK has no interceptor for them, and its own
+//! [`record_heartbeat`](temporalio_sdk::activities::ActivityContext::record_heartbeat) and
+//! [`info`](temporalio_sdk::activities::ActivityContext::info) can't be intercepted: an activity that calls
+//! `ctx.outbound().heartbeat(…)` and `ctx.outbound().info()` instead ([`ActivityContextExt`]) goes through the
+//! [`OutboundStack`] of its worker. Without one they do what the SDK's methods do.
+//!
 //! # Errors
 //!
-//! What a middleware fails with becomes an
+//! What an inbound middleware fails with becomes an
 //! [`ApplicationFailure`](temporalio_common::error::ApplicationFailure) whose type says what happened
 //! (`DeadlineExceeded`, `ResourceExhausted`, `Unavailable`, `PermissionDenied`, otherwise `MiddlewareError`), and which
 //! is retryable unless the call was denied. A layer that wants it otherwise fails with an `ApplicationFailure` of its own.
 
 mod interceptor;
 mod operations;
+mod outbound;
+mod outbound_error;
+mod outbound_operations;
 
 pub use self::{
     interceptor::Interceptor,
     operations::{ActivityInboundService, ExecuteActivity, ExecuteActivityError},
+    outbound::{ActivityContextExt, Outbound, OutboundStack, heartbeat, info},
+    outbound_error::OutboundError,
+    outbound_operations::*,
 };

@@ -2,7 +2,7 @@ use crate::failure::application_failure;
 use std::fmt;
 use temporalio_common::error::ApplicationErrorCategory;
 use temporalio_sdk::{
-    activities::ActivityError,
+    activities::{ActivityError, ActivityInfo},
     interceptors::{ActivityExecutionValue, ExecuteActivityInput},
 };
 use tower_service::Service;
@@ -38,18 +38,7 @@ impl Operation for ExecuteActivity {
     }
 
     fn target<'a>(input: &'a ExecuteActivityInput, (): &'a ()) -> Target<'a> {
-        let info = input.activity_info();
-        Target {
-            run_id: info
-                .workflow_run_id
-                .as_deref()
-                .or(info.activity_run_id.as_deref()),
-            activity_type: Some(&info.activity_type),
-            activity_id: Some(&info.activity_id),
-            task_queue: Some(&info.task_queue),
-            attempt: Some(info.attempt),
-            ..Target::workflow(info.workflow_type.as_deref(), info.workflow_id.as_deref())
-        }
+        target(input.activity_info())
     }
 
     fn error(error: BoxError) -> ExecuteActivityError {
@@ -64,6 +53,20 @@ impl Operation for ExecuteActivity {
             ActivityError::Cancelled { .. } | ActivityError::WillCompleteAsync => false,
             _ => true,
         }
+    }
+}
+
+pub(super) fn target(info: &ActivityInfo) -> Target<'_> {
+    Target {
+        run_id: info
+            .workflow_run_id
+            .as_deref()
+            .or(info.activity_run_id.as_deref()),
+        activity_type: Some(&info.activity_type),
+        activity_id: Some(&info.activity_id),
+        task_queue: Some(&info.task_queue),
+        attempt: Some(info.attempt),
+        ..Target::workflow(info.workflow_type.as_deref(), info.workflow_id.as_deref())
     }
 }
 

@@ -1,0 +1,292 @@
+//! Calls that activities make. The Rust SDK has no interceptor for them, so this module has the calls themselves.
+
+use super::{OutboundError, outbound_operations::*};
+use futures_util::TryFutureExt;
+use std::{
+    collections::HashMap,
+    fmt,
+    future::{Future, ready},
+    pin::Pin,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+};
+use temporalio_common::data_converters::TemporalSerializable;
+use temporalio_sdk::activities::{ActivityContext, ActivityInfo};
+use tower_layer::Layer;
+use tower_temporal_core::{Terminal, call::Call};
+
+/// Makes an activity's own calls through the outbound stack of its worker.
+pub trait ActivityContextExt {
+    /// The calls of this activity that go through its worker's outbound stack.
+    ///
+    /// It works on every clone of the context, so also in tasks that the activity has spawned. It also tells the free
+    /// function [`heartbeat`] which activity the task is for.
+    ///
+    /// ```
+    /// use temporalio_macros::activities;
+    /// use temporalio_sdk::activities::{ActivityContext, ActivityError};
+    /// use tower_temporal_worker::activity::ActivityContextExt;
+    ///
+    /// struct Import;
+    ///
+    /// #[activities]
+    /// impl Import {
+    ///     #[activity]
+    ///     async fn rows(ctx: ActivityContext, rows: u32) -> Result<u32, ActivityError> {
+    ///         for row in 0..rows {
+    ///             ctx.outbound().heartbeat(row).await?;
+    ///         }
+    ///         Ok(ctx.outbound().info()?.attempt)
+    ///     }
+    /// }
+    /// ```
+    fn outbound(&self) -> Outbound<'_>;
+}
+
+impl ActivityContextExt for ActivityContext {
+    fn outbound(&self) -> Outbound<'_> {
+        let current = Current::of(self.info());
+        if let Some(current) = &current {
+            current.context.get_or_init(|| self.clone());
+        }
+        Outbound {
+            context: self,
+            current,
+        }
+    }
+}
+
+/// The calls of one activity: see [`ActivityContextExt::outbound`].
+#[derive(Clone)]
+pub struct Outbound<'a> {
+    context: &'a ActivityContext,
+    current: Option<Arc<Current>>,
+}
+
+impl Outbound<'_> {
+    /// Records a heartbeat, as [`ActivityContext::record_heartbeat`] does.
+    ///
+    /// As there, a local activity's heartbeat goes nowhere.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboundError::PayloadConversion`] if `details` can't be serialized, [`OutboundError::Middleware`] if a layer
+    /// failed.
+    pub async fn heartbeat<T>(&self, details: T) -> Result<(), OutboundError>
+    where
+        T: TemporalSerializable + Send + Sync + 'static,
+    {
+        match &self.current {
+            Some(current) => current.heartbeat(self.context.clone(), details).await,
+            None => Ok(self.context.record_heartbeat(details).await?),
+        }
+    }
+
+    /// What is known of the activity, as [`ActivityContext::info`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboundError::Middleware`] if a layer failed.
+    pub fn info(&self) -> Result<ActivityInfo, OutboundError> {
+        match &self.current {
+            Some(current) => current.info(),
+            None => Ok(self.context.info().clone()),
+        }
+    }
+}
+
+impl fmt::Debug for Outbound<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("info", self.context.info())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Records a heartbeat of the activity that the current task runs, for code that has no context at hand.
+///
+/// The SDK gives the context to the activity's function alone. Call [`outbound`](ActivityContextExt::outbound) on it
+/// there, and this function works in everything the activity then awaits.
+///
+/// # Errors
+///
+/// [`OutboundError::NoActivity`] outside an activity, or where its worker has no outbound stack;
+/// [`OutboundError::NoContext`] where the activity has not called `outbound`. Otherwise as [`Outbound::heartbeat`].
+pub async fn heartbeat<T>(details: T) -> Result<(), OutboundError>
+where
+    T: TemporalSerializable + Send + Sync + 'static,
+{
+    let current = Current::of_task()?;
+    let context = current.context.get().ok_or(OutboundError::NoContext)?;
+    current.heartbeat(context.clone(), details).await
+}
+
+/// What is known of the activity that the current task runs, for code that has no context at hand.
+///
+/// # Errors
+///
+/// [`OutboundError::NoActivity`] outside an activity, or where its worker has no outbound stack; otherwise as
+/// [`Outbound::info`].
+pub fn info() -> Result<ActivityInfo, OutboundError> {
+    Current::of_task()?.info()
+}
+
+/// A stack of layers for the calls that a worker's activities make.
+#[derive(Clone)]
+pub struct OutboundStack(Arc<dyn Calls>);
+
+impl OutboundStack {
+    /// Builds the stack: the first layer added sees a call first.
+    pub fn new<L>(layer: L) -> Self
+    where
+        L: Layer<Terminal>,
+        L::Service: ActivityOutboundService,
+    {
+        Self(Arc::new(Stack(Mutex::new(layer.layer(Terminal)))))
+    }
+
+    /// Runs an activity with this stack for its own calls.
+    pub(super) async fn run<F: Future>(self, info: ActivityInfo, activity: F) -> F::Output {
+        let running = Running::new(Current {
+            stack: self,
+            info: Arc::new(info),
+            context: OnceLock::new(),
+        });
+        CURRENT.scope(running.current.clone(), activity).await
+    }
+}
+
+impl fmt::Debug for OutboundStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboundStack").finish_non_exhaustive()
+    }
+}
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A stack, whatever its type.
+trait Calls: Send + Sync {
+    fn heartbeat(
+        &self,
+        input: HeartbeatInput,
+        context: ActivityContext,
+    ) -> BoxFuture<'static, Result<(), OutboundError>>;
+    fn info(&self, input: InfoInput) -> Result<ActivityInfo, OutboundError>;
+}
+
+struct Stack<S>(Mutex<S>);
+
+impl<S: ActivityOutboundService> Calls for Stack<S> {
+    fn heartbeat(
+        &self,
+        input: HeartbeatInput,
+        context: ActivityContext,
+    ) -> BoxFuture<'static, Result<(), OutboundError>> {
+        Box::pin(Call::<Heartbeat, _, _>::new(
+            lock(&self.0).clone(),
+            input,
+            (),
+            |input: HeartbeatInput| input.record(context).map_err(OutboundError::from),
+        ))
+    }
+
+    fn info(&self, input: InfoInput) -> Result<ActivityInfo, OutboundError> {
+        Call::<Info, _, _>::new(lock(&self.0).clone(), input, (), |input: InfoInput| {
+            ready(Ok(input.activity_info().clone()))
+        })
+        .now()
+    }
+}
+
+tokio::task_local! {
+    static CURRENT: Arc<Current>;
+}
+
+/// The activities that are running in this process and have an outbound stack: for tasks they have spawned, which
+/// have the context but not the task-local.
+static RUNNING: LazyLock<Mutex<HashMap<Key, Weak<Current>>>> = LazyLock::new(Mutex::default);
+
+/// One attempt of one activity. Task tokens of local activities are unique in a worker only.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    task_token: Vec<u8>,
+    run_id: Option<String>,
+    activity_id: String,
+}
+
+impl Key {
+    fn new(info: &ActivityInfo) -> Self {
+        Self {
+            task_token: info.task_token.clone(),
+            run_id: info.workflow_run_id.clone(),
+            activity_id: info.activity_id.clone(),
+        }
+    }
+}
+
+/// An activity that is running.
+struct Current {
+    stack: OutboundStack,
+    info: Arc<ActivityInfo>,
+    context: OnceLock<ActivityContext>,
+}
+
+impl Current {
+    /// The one this task runs, or that the context with this `info` belongs to.
+    fn of(info: &ActivityInfo) -> Option<Arc<Self>> {
+        CURRENT
+            .try_with(|current| {
+                (current.info.task_token == info.task_token).then(|| current.clone())
+            })
+            .ok()
+            .flatten()
+            .or_else(|| lock(&RUNNING).get(&Key::new(info))?.upgrade())
+    }
+
+    fn of_task() -> Result<Arc<Self>, OutboundError> {
+        CURRENT
+            .try_with(Clone::clone)
+            .map_err(|_| OutboundError::NoActivity)
+    }
+
+    fn heartbeat<T>(
+        &self,
+        context: ActivityContext,
+        details: T,
+    ) -> BoxFuture<'static, Result<(), OutboundError>>
+    where
+        T: TemporalSerializable + Send + Sync + 'static,
+    {
+        self.stack
+            .0
+            .heartbeat(HeartbeatInput::new(self.info.clone(), details), context)
+    }
+
+    fn info(&self) -> Result<ActivityInfo, OutboundError> {
+        self.stack.0.info(InfoInput::new(self.info.clone()))
+    }
+}
+
+/// Keeps an activity in [`RUNNING`] for as long as it runs.
+struct Running {
+    key: Key,
+    current: Arc<Current>,
+}
+
+impl Running {
+    fn new(current: Current) -> Self {
+        let key = Key::new(&current.info);
+        let current = Arc::new(current);
+        lock(&RUNNING).insert(key.clone(), Arc::downgrade(&current));
+        Self { key, current }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        lock(&RUNNING).remove(&self.key);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
