@@ -5,3 +5,4 @@
 mod activity_outbound;
 mod propagation;
 mod support;
+mod workflow_timeout;

@@ -57,10 +57,14 @@ mod interceptor;
 mod operations;
 mod scope;
 mod table;
+mod timeout;
 
 pub use self::{
     error::{InitializeWorkflowError, StartNexusOperationError, StartTimerError},
     interceptor::{Interceptor, interceptor},
     operations::*,
     scope::{ContextScope, ContextValues, SyncScoped, WorkflowScope, WorkflowScoped},
+    timeout::{
+        HasCancellationToken, Timeout, TimeoutError, TimeoutFuture, TimeoutLayer, TimerContext,
+    },
 };

@@ -1,0 +1,184 @@
+use pin_project_lite::pin_project;
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use temporalio_sdk::{
+    CancellableFuture, TimerOptions, TimerResult, WorkflowCancellationToken,
+    workflow_interceptors::WorkflowInterceptorContext,
+};
+use tower::timeout::error::Elapsed;
+use tower_temporal_core::BoxError;
+
+/// A call of or into a workflow has taken longer than a [`TimeoutLayer`](super::TimeoutLayer) allows.
+#[derive(Debug, thiserror::Error)]
+#[error("`{operation}` has timed out after {timeout:?}")]
+pub struct TimeoutError {
+    operation: &'static str,
+    timeout: Duration,
+    // What every tower user's code looks for.
+    #[source]
+    source: Elapsed,
+}
+
+impl TimeoutError {
+    pub(super) fn new(operation: &'static str, timeout: Duration) -> Self {
+        Self {
+            operation,
+            timeout,
+            source: Elapsed::new(),
+        }
+    }
+
+    /// The operation's name.
+    pub const fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The time the call was given.
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}
+
+type Timer = Pin<Box<dyn CancellableFuture<Output = TimerResult>>>;
+
+pin_project! {
+    /// The future of [`Timeout`](super::Timeout).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TimeoutFuture<F> {
+        #[pin]
+        inner: F,
+        limit: Limit,
+    }
+}
+
+enum Limit {
+    None,
+    Running(Running),
+    /// The call was cancelled, and is waited for.
+    Expired(TimeoutError),
+}
+
+struct Running {
+    context: WorkflowInterceptorContext,
+    /// What cancels the inner call, if it is one that can be cancelled.
+    token: Option<WorkflowCancellationToken>,
+    timer: Option<Timer>,
+    error: TimeoutError,
+    /// Whether a cancelled call is waited for.
+    waits: bool,
+}
+
+impl<F> TimeoutFuture<F> {
+    pub(super) const fn without_limit(inner: F) -> Self {
+        Self {
+            inner,
+            limit: Limit::None,
+        }
+    }
+
+    pub(super) const fn new(
+        inner: F,
+        context: WorkflowInterceptorContext,
+        token: Option<WorkflowCancellationToken>,
+        error: TimeoutError,
+        waits: bool,
+    ) -> Self {
+        Self {
+            inner,
+            limit: Limit::Running(Running {
+                context,
+                token,
+                timer: None,
+                error,
+                waits,
+            }),
+        }
+    }
+}
+
+impl<F, T, E> Future for TimeoutFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<T, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            // Always the call first: it must have reached the SDK when the workflow code that made it goes on.
+            let polled = this.inner.as_mut().poll(cx).map_err(Into::into);
+            match (mem::replace(this.limit, Limit::None), polled) {
+                (Limit::None, polled) => return polled,
+                (Limit::Running(running), Poll::Ready(result)) => {
+                    running.cancel_timer();
+                    return Poll::Ready(result);
+                }
+                (Limit::Running(mut running), Poll::Pending) => {
+                    if running.poll_timer(cx).is_pending() {
+                        *this.limit = Limit::Running(running);
+                        return Poll::Pending;
+                    }
+                    let Running {
+                        token,
+                        error,
+                        waits,
+                        ..
+                    } = running;
+                    if let Some(token) = &token {
+                        token.cancel_with_reason(error.to_string());
+                    }
+                    if !(waits && token.is_some()) {
+                        return Poll::Ready(Err(error.into()));
+                    }
+                    *this.limit = Limit::Expired(error);
+                }
+                (Limit::Expired(error), Poll::Pending) => {
+                    *this.limit = Limit::Expired(error);
+                    return Poll::Pending;
+                }
+                (Limit::Expired(_), Poll::Ready(Ok(output))) => return Poll::Ready(Ok(output)),
+                (Limit::Expired(error), Poll::Ready(Err(_))) => {
+                    return Poll::Ready(Err(error.into()));
+                }
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Ready when the time is up.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| {
+            // A token of its own: the deadline stands when the workflow is cancelled and cleans up.
+            let options = TimerOptions::builder(self.error.timeout)
+                .cancellation_token(WorkflowCancellationToken::new())
+                .build();
+            Box::pin(self.context.timer(options))
+        });
+        if timer.is_terminated() {
+            return Poll::Pending;
+        }
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(TimerResult::Fired) => Poll::Ready(()),
+            // A layer has cancelled it.
+            Poll::Ready(TimerResult::Cancelled) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn cancel_timer(&self) {
+        if let Some(timer) = &self.timer {
+            timer.cancel();
+        }
+    }
+}
+
+impl<F> fmt::Debug for TimeoutFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimeoutFuture").finish_non_exhaustive()
+    }
+}

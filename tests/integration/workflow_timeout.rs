@@ -1,0 +1,224 @@
+//! Deadlines in workflows, kept by workflow timers.
+
+use crate::support::{client, unique, with_worker};
+use std::time::Duration;
+use temporalio_client::{
+    UntypedWorkflow, WorkflowExecuteUpdateOptions, WorkflowFetchHistoryOptions,
+    WorkflowGetResultOptions, WorkflowStartOptions,
+};
+use temporalio_common::protos::temporal::api::{enums::v1::EventType, history::v1::History};
+use temporalio_macros::{activities, workflow, workflow_methods};
+use temporalio_sdk::{
+    ActivityCancellationType, ActivityOptions, SyncWorkflowContext, WorkerOptions, WorkflowContext,
+    WorkflowResult,
+    activities::{ActivityContext, ActivityError},
+    workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions},
+};
+use tower_temporal::{
+    Interceptors, on,
+    workflow::{ExecuteWorkflow, HandleUpdate, ScheduleActivity, TimeoutLayer},
+};
+
+const SHORT: Duration = Duration::from_millis(500);
+
+struct Activities;
+
+#[activities]
+impl Activities {
+    /// Runs until it is cancelled.
+    #[activity]
+    async fn forever(ctx: ActivityContext) -> Result<String, ActivityError> {
+        loop {
+            ctx.record_heartbeat(()).await?;
+            tokio::select! {
+                () = ctx.cancelled() => return Err(ActivityError::cancelled()),
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+        }
+    }
+
+    #[activity]
+    async fn at_once(_: ActivityContext) -> Result<String, ActivityError> {
+        Ok("in time".to_owned())
+    }
+}
+
+#[workflow]
+#[derive(Default)]
+struct Waits {
+    done: bool,
+}
+
+#[workflow_methods]
+impl Waits {
+    /// Runs the activity `name`, and says what came of it.
+    #[run]
+    async fn run(ctx: &mut WorkflowContext<Self>, name: String) -> WorkflowResult<String> {
+        let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(60))
+            .heartbeat_timeout(Duration::from_secs(1))
+            .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
+            .build();
+        let result = match name.as_str() {
+            "forever" => ctx.execute_activity(Activities::forever, (), options).await,
+            "at once" => ctx.execute_activity(Activities::at_once, (), options).await,
+            _ => {
+                ctx.wait_condition(|this| this.done).await?;
+                return Ok("done".to_owned());
+            }
+        };
+        Ok(result.unwrap_or_else(|error| error.to_string()))
+    }
+
+    #[update]
+    async fn wait(
+        ctx: &mut WorkflowContext<Self>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(ctx.wait_condition(|this| this.done).await?)
+    }
+
+    #[update]
+    fn finish(&mut self, _: &mut SyncWorkflowContext<Self>) {
+        self.done = true;
+    }
+}
+
+fn worker_options(queue: &str) -> WorkerOptions {
+    WorkerOptions::new(queue)
+        .register_workflow::<Waits>()
+        .unwrap()
+        .register_activities(Activities)
+        .build()
+}
+
+/// Runs the workflow, and gives its result and its history.
+async fn run(interceptors: Interceptors, activity: &str) -> (Result<String, String>, History) {
+    let client = client(interceptors).await;
+    let queue = unique("workflow-timeout");
+    with_worker(&client, worker_options(&queue), async {
+        let options = WorkflowStartOptions::new(&queue, &queue).build();
+        let handle = client
+            .start_workflow(Waits::run, activity.to_owned(), options)
+            .await
+            .unwrap();
+        let result = handle.get_result(WorkflowGetResultOptions::default()).await;
+        let history = client
+            .get_workflow_handle::<UntypedWorkflow>(&queue)
+            .fetch_history(WorkflowFetchHistoryOptions::default())
+            .into_events()
+            .await
+            .unwrap();
+        let history = History { events: history };
+        (result.map_err(|error| error.to_string()), history)
+    })
+    .await
+}
+
+fn has(history: &History, event_type: EventType) -> bool {
+    history
+        .events
+        .iter()
+        .any(|event| event.event_type() == event_type)
+}
+
+async fn assert_replays(interceptors: Interceptors, history: History) {
+    let options = WorkflowReplayerOptions::new()
+        .worker_plugin(interceptors)
+        .register_workflow::<Waits>()
+        .unwrap()
+        .build();
+    let replayer = WorkflowReplayer::new(options).unwrap();
+    replayer
+        .replay_workflow(history.into())
+        .await
+        .expect("the history replays");
+}
+
+fn activity_timeout(waits: bool) -> Interceptors {
+    let timeout = TimeoutLayer::new(SHORT).wait_for_cancellation(waits);
+    Interceptors::builder()
+        .workflow_outbound(on::<ScheduleActivity, _>(timeout))
+        .build()
+}
+
+const TIMED_OUT: &str = "Activity failed: `schedule_activity` has timed out after 500ms";
+
+#[tokio::test]
+async fn an_activity_that_takes_too_long_is_cancelled_and_not_waited_for() {
+    let (result, history) = run(activity_timeout(false), "forever").await;
+    assert_eq!(result.as_deref(), Ok(TIMED_OUT));
+    assert!(has(&history, EventType::TimerFired));
+    assert!(has(&history, EventType::ActivityTaskCancelRequested));
+    assert!(
+        !has(&history, EventType::ActivityTaskCanceled),
+        "it was waited for"
+    );
+    assert_replays(activity_timeout(false), history).await;
+}
+
+#[tokio::test]
+async fn an_activity_that_takes_too_long_is_waited_for_if_asked() {
+    let (result, history) = run(activity_timeout(true), "forever").await;
+    assert_eq!(result.as_deref(), Ok(TIMED_OUT));
+    assert!(
+        has(&history, EventType::ActivityTaskCanceled),
+        "it was not waited for"
+    );
+    assert_replays(activity_timeout(true), history).await;
+}
+
+#[tokio::test]
+async fn an_activity_in_time_leaves_no_timer_behind() {
+    let timeout = || {
+        let timeout = TimeoutLayer::new(Duration::from_secs(60));
+        Interceptors::builder().workflow_outbound(timeout).build()
+    };
+    let (result, history) = run(timeout(), "at once").await;
+    assert_eq!(result.as_deref(), Ok("in time"));
+    assert!(!has(&history, EventType::TimerFired));
+    assert_replays(timeout(), history).await;
+}
+
+#[tokio::test]
+async fn an_update_that_takes_too_long_is_rejected_and_the_workflow_goes_on() {
+    let timeout = on::<HandleUpdate, _>(TimeoutLayer::new(SHORT));
+    let client = client(Interceptors::builder().workflow_inbound(timeout).build()).await;
+    let queue = unique("workflow-timeout");
+    with_worker(&client, worker_options(&queue), async {
+        let options = WorkflowStartOptions::new(&queue, &queue).build();
+        let handle = client
+            .start_workflow(Waits::run, "wait".to_owned(), options)
+            .await
+            .unwrap();
+        let update = handle
+            .execute_update(Waits::wait, (), WorkflowExecuteUpdateOptions::default())
+            .await;
+        let error = format!("{:?}", update.unwrap_err());
+        assert!(
+            error.contains("`handle_update` has timed out after 500ms"),
+            "{error}"
+        );
+        handle
+            .execute_update(Waits::finish, (), WorkflowExecuteUpdateOptions::default())
+            .await
+            .unwrap();
+        let result = handle.get_result(WorkflowGetResultOptions::default()).await;
+        assert_eq!(result.unwrap(), "done");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_workflow_that_takes_too_long_fails() {
+    let timeout = || {
+        let timeout = on::<ExecuteWorkflow, _>(TimeoutLayer::new(SHORT));
+        Interceptors::builder().workflow_inbound(timeout).build()
+    };
+    let (result, history) = run(timeout(), "wait").await;
+    let error = result.unwrap_err();
+    assert!(
+        error.contains("`execute` has timed out after 500ms"),
+        "{error}"
+    );
+    assert!(has(&history, EventType::WorkflowExecutionFailed));
+    assert_replays(timeout(), history).await;
+}
