@@ -3,6 +3,7 @@
 //! One dev server serves all tests of this binary. Each test has its own task queue and its own workflow ids.
 
 mod activity_outbound;
+mod drift;
 mod propagation;
 mod support;
 mod workflow_timeout;

@@ -12,9 +12,8 @@ use pin_project_lite::pin_project;
 use std::{
     fmt,
     pin::{Pin, pin},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
-use tower::util::Oneshot;
 use tower_service::Service;
 
 pin_project! {
@@ -28,7 +27,7 @@ pin_project! {
         N: Step<O::Input>,
     {
         #[pin]
-        rendezvous: Rendezvous<Oneshot<S, Request<O>>, N, O::Input, Result<O::Output, O::Error>>,
+        rendezvous: Rendezvous<Oneshot<O, S>, N, O::Input, Result<O::Output, O::Error>>,
     }
 }
 
@@ -76,8 +75,7 @@ where
     type Output = Result<O::Output, O::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = ready!(self.project().rendezvous.poll(cx));
-        Poll::Ready(result.map_err(into_error::<O>))
+        self.project().rendezvous.poll(cx)
     }
 }
 
@@ -91,6 +89,62 @@ where
         f.debug_struct("Call")
             .field("operation", &O::NAME)
             .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Makes a stack ready, and calls it. It is [`tower::util::Oneshot`], except that the stack of a workflow has to be
+    /// ready at once, and that what it fails with becomes the operation's error.
+    #[project = OneshotProj]
+    enum Oneshot<O, S>
+    where
+        O: Operation,
+        S: Service<Request<O>>,
+    {
+        Waiting { stack: S, request: Option<Request<O>> },
+        Called { #[pin] future: S::Future },
+    }
+}
+
+impl<O, S> Oneshot<O, S>
+where
+    O: Operation,
+    S: Service<Request<O>>,
+{
+    const fn new(stack: S, request: Request<O>) -> Self {
+        Self::Waiting {
+            stack,
+            request: Some(request),
+        }
+    }
+}
+
+impl<O, S> Future for Oneshot<O, S>
+where
+    O: Operation,
+    S: Service<Request<O>, Response = O::Output>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<O::Output, O::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let OneshotProj::Waiting { stack, request } = self.as_mut().project() {
+            match stack.poll_ready(cx) {
+                Poll::Ready(ready) => ready.map_err(into_error::<O>)?,
+                Poll::Pending if O::CATEGORY.is_workflow() => {
+                    let operation = O::NAME;
+                    return Poll::Ready(Err(O::error(CallError::NotReady { operation }.into())));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+            let request = request.take().expect("the stack is called once");
+            let future = stack.call(request);
+            self.set(Self::Called { future });
+        }
+        match self.project() {
+            OneshotProj::Called { future } => future.poll(cx).map_err(into_error::<O>),
+            OneshotProj::Waiting { .. } => unreachable!("it was just called"),
+        }
     }
 }
 
@@ -405,6 +459,21 @@ mod tests {
         assert!(call.is_woken());
         let error = middleware_error(call.await);
         assert_eq!(error.to_string(), "not today");
+    }
+
+    #[test]
+    fn in_a_workflow_a_stack_that_is_not_ready_is_an_error() {
+        let (stack, mut handle) = tower_test::mock::pair::<Request<WorkflowOutboundProbe>, u32>();
+        handle.allow(0);
+        let call = probe::call::<WorkflowOutboundProbe, _, _>(stack, 1, must_not_run);
+        let error = middleware_error(match tokio_test::task::spawn(call).poll() {
+            Poll::Ready(result) => result,
+            Poll::Pending => panic!("the workflow would wait for ever"),
+        });
+        assert!(
+            matches!(error.downcast_ref(), Some(CallError::NotReady { .. })),
+            "{error}"
+        );
     }
 
     #[test]

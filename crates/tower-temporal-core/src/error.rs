@@ -40,6 +40,15 @@ pub enum CallError {
         /// The operation's name.
         operation: &'static str,
     },
+    /// A middleware was not ready, in a workflow, where nothing can make it ready later.
+    #[error(
+        "`{operation}`: a middleware in the workflow's stack was not ready; in a workflow it must be ready at once, since \
+         nothing outside the workflow may wake it"
+    )]
+    NotReady {
+        /// The operation's name.
+        operation: &'static str,
+    },
     /// A middleware was not done when asked, in an operation that the SDK runs synchronously.
     #[error(
         "`{operation}` is synchronous in the SDK, but a middleware in its stack returned `Poll::Pending`; \

@@ -56,6 +56,8 @@
 //! # let _ = layer;
 //! ```
 //!
+//! Who knows the Python SDK's interceptors finds each of its calls in `coming_from_python`.
+//!
 //! # Order
 //!
 //! In every stack the first layer added sees the request first, and the result last, inbound and outbound alike:
@@ -115,3 +117,7 @@ pub use tower_temporal_worker::{activity, workflow};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(all(doc, feature = "worker"))]
+#[doc = include_str!("../docs/python.md")]
+pub mod coming_from_python {}

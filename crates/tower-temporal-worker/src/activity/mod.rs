@@ -37,7 +37,9 @@ mod outbound_operations;
 
 pub use self::{
     interceptor::Interceptor,
-    operations::{ActivityInboundService, ExecuteActivity, ExecuteActivityError},
+    operations::{
+        ActivityInboundService, ExecuteActivity, ExecuteActivityError, INBOUND_OPERATIONS,
+    },
     outbound::{ActivityContextExt, Outbound, OutboundStack, heartbeat, info},
     outbound_error::OutboundError,
     outbound_operations::*,

@@ -11,6 +11,9 @@ use tower_temporal_core::{
     scope::TaskScope,
 };
 
+/// The names of all inbound operations.
+pub const INBOUND_OPERATIONS: &[&str] = &[ExecuteActivity::NAME];
+
 /// Executes an activity.
 ///
 /// The operation `execute_activity` of
