@@ -2,5 +2,8 @@
 //!
 //! One dev server serves all tests of this binary. Each test has its own task queue and its own workflow ids.
 
+mod client;
+mod fixtures;
+mod layers;
 mod propagation;
 mod support;
