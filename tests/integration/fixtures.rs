@@ -64,8 +64,9 @@ impl Basket {
     }
 }
 
-type Script =
-    dyn Fn(ActivityContext, String) -> BoxFuture<'static, Result<String, ActivityError>> + Send + Sync;
+type Script = dyn Fn(ActivityContext, String) -> BoxFuture<'static, Result<String, ActivityError>>
+    + Send
+    + Sync;
 
 /// One activity, whose body is the test's.
 pub(crate) struct Activities(Arc<Script>);

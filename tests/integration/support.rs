@@ -103,7 +103,10 @@ pub(crate) async fn in_history<T>(
 ) -> T {
     eventually(what, async || {
         let events = history(client, workflow_id).await;
-        let mut attributes = events.iter().rev().filter_map(|event| event.attributes.as_ref());
+        let mut attributes = events
+            .iter()
+            .rev()
+            .filter_map(|event| event.attributes.as_ref());
         attributes.find_map(&pick)
     })
     .await

@@ -29,11 +29,17 @@ struct Parked {
 
 impl Parked {
     async fn arrange(mut given: Given) -> Self {
-        let Given { client, id, queue, .. } = &given;
+        let Given {
+            client, id, queue, ..
+        } = &given;
         let options = WorkflowStartOptions::new(queue, id).build();
         let start = client.start_workflow(Work::run, "in".to_owned(), options);
         let workflow = start.await.unwrap();
-        given.started.recv().await.expect("the activity was started");
+        given
+            .started
+            .recv()
+            .await
+            .expect("the activity was started");
         Self {
             client: given.client,
             workflow,
@@ -56,8 +62,13 @@ impl Parked {
 
     /// The activity, as the server has it, while it is pending.
     async fn pending(&self) -> Option<PendingActivityInfo> {
-        let handle = self.client.get_workflow_handle::<UntypedWorkflow>(&self.workflow_id);
-        let description = handle.describe(WorkflowDescribeOptions::default()).await.unwrap();
+        let handle = self
+            .client
+            .get_workflow_handle::<UntypedWorkflow>(&self.workflow_id);
+        let description = handle
+            .describe(WorkflowDescribeOptions::default())
+            .await
+            .unwrap();
         description.into_raw().pending_activities.pop()
     }
 
@@ -108,7 +119,10 @@ impl Case for Complete {
     }
 
     async fn check_input(&self, (): ()) {
-        let result = self.0.workflow.get_result(WorkflowGetResultOptions::default());
+        let result = self
+            .0
+            .workflow
+            .get_result(WorkflowGetResultOptions::default());
         assert_eq!(result.await.unwrap(), "the layer's");
     }
 }
@@ -131,7 +145,9 @@ impl Case for Fail {
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
         let failure = ApplicationFailure::new("the caller's");
         let handle = self.0.handle(client);
-        handle.fail(failure, None::<()>, RpcOptions::default()).await
+        handle
+            .fail(failure, None::<()>, RpcOptions::default())
+            .await
     }
 
     async fn trace(&self) -> String {
@@ -157,7 +173,10 @@ impl Case for Fail {
         let Some(FailureInfo::ApplicationFailureInfo(info)) = failure.failure_info else {
             panic!("expected an application failure, got {failure:?}");
         };
-        assert_eq!((info.r#type.as_str(), info.non_retryable), ("Changed", true));
+        assert_eq!(
+            (info.r#type.as_str(), info.non_retryable),
+            ("Changed", true)
+        );
     }
 }
 
@@ -171,9 +190,17 @@ impl Case for ReportCancellation {
 
     async fn arrange(given: Given) -> Self {
         let parked = Parked::arrange(given).await;
-        parked.workflow.cancel(WorkflowCancelOptions::default()).await.unwrap();
+        parked
+            .workflow
+            .cancel(WorkflowCancelOptions::default())
+            .await
+            .unwrap();
         let requested = parked.in_history("the cancellation of the activity", |event| {
-            matches!(event, Attributes::ActivityTaskCancelRequestedEventAttributes(_)).then_some(())
+            matches!(
+                event,
+                Attributes::ActivityTaskCancelRequestedEventAttributes(_)
+            )
+            .then_some(())
         });
         requested.await;
         Self(parked)
@@ -185,7 +212,9 @@ impl Case for ReportCancellation {
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
         let (handle, details) = (self.0.handle(client), "the caller's".to_owned());
-        handle.report_cancelation(Some(details), RpcOptions::default()).await
+        handle
+            .report_cancelation(Some(details), RpcOptions::default())
+            .await
     }
 
     async fn trace(&self) -> String {
@@ -199,12 +228,14 @@ impl Case for ReportCancellation {
     }
 
     async fn check_input(&self, (): ()) {
-        let details = self.0.in_history("the activity is cancelled", |event| match event {
-            Attributes::ActivityTaskCanceledEventAttributes(canceled) => {
-                Some(json(&canceled.details))
-            }
-            _ => None,
-        });
+        let details = self
+            .0
+            .in_history("the activity is cancelled", |event| match event {
+                Attributes::ActivityTaskCanceledEventAttributes(canceled) => {
+                    Some(json(&canceled.details))
+                }
+                _ => None,
+            });
         assert_eq!(details.await, [r#""the layer's""#]);
     }
 }

@@ -135,7 +135,12 @@ async fn with_case<C: Case>(test: impl AsyncFnOnce(C)) {
     if C::NEEDS_WORKER {
         let worker = fixtures::worker(&queue, move |ctx, _| {
             let sent = sender.send(ctx.info().task_token.clone());
-            async { sent.map_or_else(|gone| Err(gone.into()), |()| Err(ActivityError::WillCompleteAsync)) }
+            async {
+                sent.map_or_else(
+                    |gone| Err(gone.into()),
+                    |()| Err(ActivityError::WillCompleteAsync),
+                )
+            }
         });
         with_worker(&plain, worker, test).await;
     } else {
@@ -184,28 +189,43 @@ async fn is_denied<C: Case>() {
     with_case(async |case: C| {
         let before = case.trace().await;
         let Err(error) = case.call(&client).await else {
-            panic!("a layer denied `{}`, but the caller got an answer", name::<C>());
+            panic!(
+                "a layer denied `{}`, but the caller got an answer",
+                name::<C>()
+            );
         };
         let Some(status) = error.rpc() else {
             panic!("expected the variant `Rpc`, got {error:?}");
         };
         assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
-        let source = status.source().expect("the status keeps what the layer failed with");
+        let source = status
+            .source()
+            .expect("the status keeps what the layer failed with");
         let denied = source.downcast_ref::<Denied>();
         assert_eq!(denied, Some(&Denied::new(Deny::REASON)), "{source:?}");
 
         assert_eq!(outer.operations(), [name::<C>()], "outside of the denial");
-        assert!(inner.seen().is_empty(), "inside of the denial: {:?}", inner.seen());
-        assert_eq!(case.trace().await, before, "the denied call reached the server");
+        assert!(
+            inner.seen().is_empty(),
+            "inside of the denial: {:?}",
+            inner.seen()
+        );
+        assert_eq!(
+            case.trace().await,
+            before,
+            "the denied call reached the server"
+        );
     })
     .await;
 }
 
 async fn changes_the_input<C: Case>() {
-    let layer = from_fn(|mut request: Request<C::Operation>, next: Next<C::Operation>| {
-        C::change_input(&mut request);
-        next.run(request)
-    });
+    let layer = from_fn(
+        |mut request: Request<C::Operation>, next: Next<C::Operation>| {
+            C::change_input(&mut request);
+            next.run(request)
+        },
+    );
     let client = client_of(layer).await;
     with_case(async |case: C| match case.call(&client).await {
         Ok(answer) => case.check_input(answer).await,
@@ -218,15 +238,20 @@ async fn changes_the_output<C: Case>() {
     if TypeId::of::<OutputOf<C>>() == TypeId::of::<()>() {
         return;
     }
-    let layer = from_fn(async |request: Request<C::Operation>, next: Next<C::Operation>| {
-        let mut output = next.run(request).await?;
-        C::change_output(&mut output);
-        Ok::<_, tower_temporal::BoxError>(output)
-    });
+    let layer = from_fn(
+        async |request: Request<C::Operation>, next: Next<C::Operation>| {
+            let mut output = next.run(request).await?;
+            C::change_output(&mut output);
+            Ok::<_, tower_temporal::BoxError>(output)
+        },
+    );
     let client = client_of(layer).await;
     with_case(async |case: C| match case.call(&client).await {
         Ok(answer) => case.check_output(answer).await,
-        Err(error) => panic!("`{}` failed with the changed output: {error:?}", name::<C>()),
+        Err(error) => panic!(
+            "`{}` failed with the changed output: {error:?}",
+            name::<C>()
+        ),
     })
     .await;
 }

@@ -10,7 +10,7 @@ use temporalio_client::{
         BackfillScheduleOptions, CreateScheduleOptions, DeleteScheduleOptions,
         ListSchedulesOptions, PauseScheduleOptions, ScheduleAction, ScheduleBackfill,
         ScheduleDescription, ScheduleError, ScheduleHandle, ScheduleOverlapPolicy, ScheduleSpec,
-        TriggerScheduleOptions, UnpauseScheduleOptions,
+        ScheduleUpdate, TriggerScheduleOptions, UnpauseScheduleOptions,
     },
 };
 use tonic::Code;
@@ -35,9 +35,21 @@ fn options(queue: &str, id: &str) -> CreateScheduleOptions {
         .build()
 }
 
+/// A backfill of half an hour around the full hour: one action.
+fn one_action() -> ScheduleBackfill {
+    let begin = SystemTime::UNIX_EPOCH + 490_000 * HOUR - HOUR / 4;
+    ScheduleBackfill::new(begin, begin + HOUR / 2)
+        .overlap_policy(ScheduleOverlapPolicy::AllowAll)
+        .build()
+}
+
 /// What there is of a schedule, if it is there.
 async fn find(client: &Client, id: &str) -> Option<ScheduleDescription> {
-    match client.get_schedule_handle(id).describe(RpcOptions::default()).await {
+    match client
+        .get_schedule_handle(id)
+        .describe(RpcOptions::default())
+        .await
+    {
         Ok(description) => Some(description),
         Err(ScheduleError::Rpc(status)) if status.code() == Code::NotFound => None,
         Err(error) => panic!("can't tell whether there is `{id}`: {error:?}"),
@@ -54,7 +66,9 @@ struct Two {
 
 impl Two {
     async fn arrange(given: Given) -> Self {
-        let Given { client, id, queue, .. } = given;
+        let Given {
+            client, id, queue, ..
+        } = given;
         let two = Self {
             first: format!("{id}-first"),
             second: format!("{id}-second"),
@@ -81,7 +95,9 @@ impl Two {
     }
 
     async fn describe(&self) -> ScheduleDescription {
-        find(&self.client, &self.first).await.expect("the first schedule is there")
+        find(&self.client, &self.first)
+            .await
+            .expect("the first schedule is there")
     }
 
     async fn note(&self, id: &str) -> Option<String> {
@@ -105,9 +121,10 @@ impl Two {
 
     /// Waits until the first schedule has taken this many actions.
     async fn actions(&self, count: i64) {
-        eventually(&format!("the schedule has taken {count} actions"), async || {
-            (self.describe().await.action_count() == count).then_some(())
-        })
+        eventually(
+            &format!("the schedule has taken {count} actions"),
+            async || (self.describe().await.action_count() == count).then_some(()),
+        )
         .await;
     }
 }
@@ -155,7 +172,10 @@ impl Case for Create {
         let interval = schedule.spec.as_ref().unwrap().interval[0].interval;
         assert_eq!(interval.unwrap().seconds, 2 * 3600);
         let policies = schedule.policies.as_ref().unwrap();
-        assert_eq!(policies.overlap_policy().as_str_name(), "SCHEDULE_OVERLAP_POLICY_BUFFER_ONE");
+        assert_eq!(
+            policies.overlap_policy().as_str_name(),
+            "SCHEDULE_OVERLAP_POLICY_BUFFER_ONE"
+        );
     }
 
     fn change_output(output: &mut OutputOf<Self>) {
@@ -234,7 +254,10 @@ impl Case for Describe {
     async fn arrange(given: Given) -> Self {
         let two = Two::arrange(given).await;
         let other = two.client.get_schedule_handle(&two.second);
-        other.pause(Some("the second's"), PauseScheduleOptions::default()).await.unwrap();
+        other
+            .pause(Some("the second's"), PauseScheduleOptions::default())
+            .await
+            .unwrap();
         Self(two)
     }
 
@@ -261,7 +284,10 @@ impl Case for Describe {
 
     async fn check_output(&self, answer: ScheduleDescription) {
         assert_eq!(answer.note(), Some("the layer's"));
-        assert_eq!(self.0.note(&self.0.first).await.as_deref(), Some("the caller's"));
+        assert_eq!(
+            self.0.note(&self.0.first).await.as_deref(),
+            Some("the caller's")
+        );
     }
 }
 
@@ -282,8 +308,10 @@ impl Case for Update {
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
         let handle = self.0.handle(client);
-        let update = handle.update(|update| drop(update.set_note("updated")), RpcOptions::default());
-        update.await
+        let update = |update: &mut ScheduleUpdate| {
+            update.set_note("updated");
+        };
+        handle.update(update, RpcOptions::default()).await
     }
 
     async fn trace(&self) -> String {
@@ -351,7 +379,10 @@ impl Case for Delete {
     }
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        self.0.handle(client).delete(DeleteScheduleOptions::default()).await
+        self.0
+            .handle(client)
+            .delete(DeleteScheduleOptions::default())
+            .await
     }
 
     async fn trace(&self) -> String {
@@ -381,7 +412,10 @@ impl Case for Pause {
     async fn arrange(given: Given) -> Self {
         let two = Two::arrange(given).await;
         let handle = two.handle(&two.client);
-        handle.unpause(None::<String>, UnpauseScheduleOptions::default()).await.unwrap();
+        handle
+            .unpause(None::<String>, UnpauseScheduleOptions::default())
+            .await
+            .unwrap();
         Self(two)
     }
 
@@ -391,7 +425,9 @@ impl Case for Pause {
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
         let handle = self.0.handle(client);
-        handle.pause(Some("paused"), PauseScheduleOptions::default()).await
+        handle
+            .pause(Some("paused"), PauseScheduleOptions::default())
+            .await
     }
 
     async fn trace(&self) -> String {
@@ -425,7 +461,9 @@ impl Case for Unpause {
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
         let handle = self.0.handle(client);
-        handle.unpause(Some("unpaused"), UnpauseScheduleOptions::default()).await
+        handle
+            .unpause(Some("unpaused"), UnpauseScheduleOptions::default())
+            .await
     }
 
     async fn trace(&self) -> String {
@@ -439,7 +477,10 @@ impl Case for Unpause {
 
     async fn check_input(&self, (): ()) {
         let is = self.0.describe().await;
-        assert_eq!((is.note(), is.paused()), (Some("unpaused by a layer"), false));
+        assert_eq!(
+            (is.note(), is.paused()),
+            (Some("unpaused by a layer"), false)
+        );
     }
 }
 
@@ -452,9 +493,12 @@ impl Case for Trigger {
 
     async fn arrange(given: Given) -> Self {
         let two = Two::arrange(given).await;
+        // Not a trigger: two of them within a second would start workflows with the same id.
         let handle = two.handle(&two.client);
-        let policy = ScheduleOverlapPolicy::AllowAll;
-        handle.trigger(policy, TriggerScheduleOptions::default()).await.unwrap();
+        handle
+            .backfill([one_action()], BackfillScheduleOptions::default())
+            .await
+            .unwrap();
         two.actions(1).await;
         Self(two)
     }
@@ -465,7 +509,9 @@ impl Case for Trigger {
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
         let (handle, policy) = (self.0.handle(client), ScheduleOverlapPolicy::Skip);
-        handle.trigger(policy, TriggerScheduleOptions::default()).await
+        handle
+            .trigger(policy, TriggerScheduleOptions::default())
+            .await
     }
 
     async fn trace(&self) -> String {
@@ -497,13 +543,11 @@ impl Case for Backfill {
     }
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        // Half an hour around the full hour: one action.
-        let begin = SystemTime::UNIX_EPOCH + 500_000 * HOUR - HOUR / 4;
-        let backfill = ScheduleBackfill::new(begin, begin + HOUR / 2)
-            .overlap_policy(ScheduleOverlapPolicy::AllowAll)
-            .build();
         let options = BackfillScheduleOptions::default();
-        self.0.handle(client).backfill([backfill], options).await
+        self.0
+            .handle(client)
+            .backfill([one_action()], options)
+            .await
     }
 
     async fn trace(&self) -> String {

@@ -38,7 +38,11 @@ impl Case for Start {
     async fn call(&self, client: &Client) -> Result<Handle, ErrorOf<Self>> {
         client
             .get_workflow_handle::<Basket>(&self.given.id)
-            .start_update(Basket::put, "apple".to_owned(), WorkflowStartUpdateOptions::default())
+            .start_update(
+                Basket::put,
+                "apple".to_owned(),
+                WorkflowStartUpdateOptions::default(),
+            )
             .await
     }
 
@@ -138,7 +142,9 @@ impl Case for Poll {
         let handle = start(&given.client, &given.queue, &given.id).await;
         let update_id = "the-first".to_owned();
         for (id, item) in [(update_id.clone(), "apple"), (second(&update_id), "pear")] {
-            let options = WorkflowExecuteUpdateOptions::builder().update_id(id).build();
+            let options = WorkflowExecuteUpdateOptions::builder()
+                .update_id(id)
+                .build();
             let update = handle.execute_update(Basket::put, item.to_owned(), options);
             update.await.unwrap();
         }
@@ -167,7 +173,10 @@ impl Case for Poll {
 
     fn change_output(output: &mut OutputOf<Self>) {
         let Some(Value::Success(result)) = &mut output.outcome.value else {
-            panic!("the update succeeded, but its outcome is {:?}", output.outcome);
+            panic!(
+                "the update succeeded, but its outcome is {:?}",
+                output.outcome
+            );
         };
         result.payloads[0].data = br#""plum of a layer""#.to_vec();
     }

@@ -13,8 +13,7 @@ use temporalio_client::{
     WorkflowStartOptions, WorkflowTerminateOptions, errors::WorkflowInteractionError,
 };
 use temporalio_common::{
-    HasWorkflowDefinition,
-    MemoValues,
+    HasWorkflowDefinition, MemoValues,
     protos::temporal::api::history::v1::{HistoryEvent, history_event::Attributes},
 };
 use tower_temporal::{Target, client};
@@ -99,13 +98,20 @@ impl Case for Start {
 
     async fn check_input(&self, answer: Handle) {
         let id = format!("{}-changed", self.given.id);
-        assert_eq!(answer.info().workflow_id, id, "the handle is of what was started");
+        assert_eq!(
+            answer.info().workflow_id,
+            id,
+            "the handle is of what was started"
+        );
         assert_eq!(started_with(&self.given.client, &id).await, [r#""bob""#]);
         let handle = self.given.client.get_workflow_handle::<Basket>(id);
         let description = handle.describe(Default::default()).await.unwrap();
         let memo = description.memo().get::<String>("from").unwrap();
         assert_eq!(memo.as_deref(), Some("a layer"));
-        assert!(!exists(&self.given.client, &self.given.id).await, "only the changed one");
+        assert!(
+            !exists(&self.given.client, &self.given.id).await,
+            "only the changed one"
+        );
     }
 
     fn change_output(output: &mut OutputOf<Self>) {
@@ -208,7 +214,10 @@ impl Two {
     async fn visible(self) -> Self {
         for id in [&self.first, &self.second] {
             eventually("the workflow is found", async || {
-                let count = self.given.client.count_workflows(with_id(id), Default::default());
+                let count = self
+                    .given
+                    .client
+                    .count_workflows(with_id(id), Default::default());
                 (count.await.unwrap().count() == 1).then_some(())
             })
             .await;
@@ -286,7 +295,9 @@ impl Case for Count {
 
     async fn call(&self, client: &Client) -> Result<WorkflowExecutionCount, ErrorOf<Self>> {
         let options = WorkflowCountOptions::default();
-        client.count_workflows(with_id(&self.0.first), options).await
+        client
+            .count_workflows(with_id(&self.0.first), options)
+            .await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -418,7 +429,11 @@ impl Case for Signal {
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
         client
             .get_workflow_handle::<Basket>(&self.given.id)
-            .signal(Basket::add, "apple".to_owned(), WorkflowSignalOptions::default())
+            .signal(
+                Basket::add,
+                "apple".to_owned(),
+                WorkflowSignalOptions::default(),
+            )
             .await
     }
 
@@ -451,7 +466,10 @@ impl Case for Query {
         let handle = start(&given.client, &given.queue, &given.id).await;
         for item in ["apple", "pear"] {
             let options = WorkflowSignalOptions::default();
-            handle.signal(Basket::add, item.to_owned(), options).await.unwrap();
+            handle
+                .signal(Basket::add, item.to_owned(), options)
+                .await
+                .unwrap();
         }
         Self { given }
     }
@@ -466,7 +484,11 @@ impl Case for Query {
     async fn call(&self, client: &Client) -> Result<Vec<String>, ErrorOf<Self>> {
         client
             .get_workflow_handle::<Basket>(&self.given.id)
-            .query(Basket::items, "a".to_owned(), WorkflowQueryOptions::default())
+            .query(
+                Basket::items,
+                "a".to_owned(),
+                WorkflowQueryOptions::default(),
+            )
             .await
     }
 
@@ -507,7 +529,9 @@ impl Case for Cancel {
     }
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let options = WorkflowCancelOptions::builder().reason("the caller's").build();
+        let options = WorkflowCancelOptions::builder()
+            .reason("the caller's")
+            .build();
         let handle = client.get_workflow_handle::<Basket>(&self.given.id);
         handle.cancel(options).await
     }
@@ -551,7 +575,9 @@ impl Case for Terminate {
     }
 
     async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let options = WorkflowTerminateOptions::builder().reason("the caller's").build();
+        let options = WorkflowTerminateOptions::builder()
+            .reason("the caller's")
+            .build();
         let handle = client.get_workflow_handle::<Basket>(&self.given.id);
         handle.terminate(options).await
     }
