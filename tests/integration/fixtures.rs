@@ -121,6 +121,8 @@ where
     Fut: Future<Output = Result<String, ActivityError>> + Send + 'static,
 {
     WorkerOptions::new(queue)
+        // So that a cancellation, which is the answer to a heartbeat, comes soon.
+        .default_heartbeat_throttle_interval(Duration::from_millis(100))
         .register_workflow::<Basket>()
         .unwrap()
         .register_workflow::<Work>()

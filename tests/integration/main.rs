@@ -2,8 +2,10 @@
 //!
 //! One dev server serves all tests of this binary. Each test has its own task queue and its own workflow ids.
 
+mod activity;
 mod client;
 mod fixtures;
 mod layers;
+mod middleware;
 mod propagation;
 mod support;
