@@ -159,6 +159,7 @@ async fn a_layer_sees_the_call_and_what_it_is_aimed_at() {
             operation: "execute_activity",
             category: Category::ActivityInbound,
             target: format!("{target:?}"),
+            carries_headers: true,
         };
         assert_eq!(record.seen(), [expected]);
     })

@@ -55,6 +55,22 @@ impl Basket {
             .collect()
     }
 
+    #[update_validator(put)]
+    #[allow(
+        clippy::ptr_arg,
+        reason = "the macro wants a reference to the update's input"
+    )]
+    fn validate_put(
+        &self,
+        _: &WorkflowContextView,
+        item: &String,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if item.is_empty() {
+            return Err("an item has a name".into());
+        }
+        Ok(())
+    }
+
     /// Puts an item in, and says whose basket it is in.
     #[update]
     pub(crate) fn put(&mut self, _: &mut SyncWorkflowContext<Self>, item: String) -> String {

@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) category: Category,
     /// The target, as `Debug` writes it.
     pub(crate) target: String,
+    /// Whether the call can carry headers.
+    pub(crate) carries_headers: bool,
 }
 
 /// A layer that records which calls reach it.
@@ -66,6 +68,7 @@ impl<O: Operation, S: Service<Request<O>>> Service<Request<O>> for Recording<S> 
             operation: O::NAME,
             category: O::CATEGORY,
             target: format!("{:?}", request.target()),
+            carries_headers: request.headers().are_carried(),
         });
         self.inner.call(request)
     }

@@ -107,12 +107,12 @@ async fn timeout_fails_an_activity_that_takes_too_long() {
         assert_eq!(info.r#type, "DeadlineExceeded", "{message}");
         assert!(!info.non_retryable, "it may be in time the next time");
         let attempts = history(&running.client, &running.id).await;
-        let attempts = attempts.iter().filter_map(|event| match &event.attributes {
+        let mut attempts = attempts.iter().filter_map(|event| match &event.attributes {
             Some(Attributes::ActivityTaskStartedEventAttributes(started)) => Some(started.attempt),
             _ => None,
         });
         assert_eq!(
-            attempts.last(),
+            attempts.next_back(),
             Some(3),
             "it was retried as often as the workflow says"
         );

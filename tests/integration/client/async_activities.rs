@@ -25,6 +25,7 @@ struct Parked {
     client: Client,
     workflow: WorkflowHandle<Client, <Work as HasWorkflowDefinition>::Run>,
     workflow_id: String,
+    token: Vec<u8>,
 }
 
 impl Parked {
@@ -35,12 +36,9 @@ impl Parked {
         let options = WorkflowStartOptions::new(queue, id).build();
         let start = client.start_workflow(Work::run, "in".to_owned(), options);
         let workflow = start.await.unwrap();
-        given
-            .started
-            .recv()
-            .await
-            .expect("the activity was started");
+        let token = given.started.recv().await;
         Self {
+            token: token.expect("the activity was started"),
             client: given.client,
             workflow,
             workflow_id: given.id,
@@ -284,5 +282,45 @@ impl Case for Heartbeat {
 
     async fn check_output(&self, answer: ActivityHeartbeatResponse) {
         assert!(answer.cancel_requested);
+    }
+}
+
+/// The same, by the token that the activity itself was given.
+pub(super) struct CompleteByToken(Parked);
+
+impl Case for CompleteByToken {
+    type Operation = client::CompleteAsyncActivity;
+    type Answer = ();
+    const NEEDS_WORKER: bool = true;
+
+    async fn arrange(given: Given) -> Self {
+        Self(Parked::arrange(given).await)
+    }
+
+    /// The token is opaque.
+    fn target(&self) -> Target<'_> {
+        Target::new()
+    }
+
+    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
+        let id = ActivityIdentifier::from_task_token(self.0.token.clone().into());
+        let (handle, result) = (client.get_async_activity_handle(id), "by token".to_owned());
+        handle.complete(Some(result), RpcOptions::default()).await
+    }
+
+    async fn trace(&self) -> String {
+        self.0.trace().await
+    }
+
+    fn change_input(input: &mut InputOf<Self>) {
+        input.replace_result(Some("the layer's"));
+    }
+
+    async fn check_input(&self, (): ()) {
+        let result = self
+            .0
+            .workflow
+            .get_result(WorkflowGetResultOptions::default());
+        assert_eq!(result.await.unwrap(), "the layer's");
     }
 }

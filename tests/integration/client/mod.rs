@@ -5,18 +5,27 @@
 //! [`OPERATIONS`](tower_temporal::client::OPERATIONS).
 
 mod async_activities;
+mod headers;
 mod schedules;
 mod updates;
 mod workflows;
 
 use crate::{
-    fixtures,
+    fixtures::{self, Basket},
     layers::{Deny, Record, Seen},
     support::{client, eventually, plain_client, unique, with_worker},
 };
-use std::{any::TypeId, error::Error};
+use std::{
+    any::TypeId,
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use temporalio_client::{
-    Client,
+    Client, WorkflowStartOptions,
     errors::{
         AsyncActivityError, ClientError, WorkflowInteractionError, WorkflowQueryError,
         WorkflowStartError, WorkflowUpdateError, WorkflowUpdateWithStartError,
@@ -28,8 +37,9 @@ use tokio::sync::mpsc;
 use tonic::{Code, Status};
 use tower::ServiceBuilder;
 use tower_temporal::{
-    Category, Denied, Interceptors, Next, Operation, Request, Target, client::ClientService,
-    client::OPERATIONS, from_fn,
+    Category, Denied, Interceptors, Next, Operation, Request, Target,
+    client::{ClientService, OPERATIONS, StartWorkflow},
+    from_fn,
 };
 
 /// One operation: how it is called, and how to tell what came of it.
@@ -44,6 +54,8 @@ trait Case: Sized + 'static {
     const NEEDS_WORKER: bool = false;
     /// Whether the call changes something on the server, as opposed to reading.
     const CHANGES: bool = true;
+    /// Whether the call takes headers along. [`headers`] is about those that do.
+    const CARRIES_HEADERS: bool = false;
 
     /// Makes what the call needs.
     async fn arrange(given: Given) -> Self;
@@ -67,14 +79,13 @@ trait Case: Sized + 'static {
 
     /// What a layer does to the output. There is nothing to change in `()`.
     fn change_output(_: &mut OutputOf<Self>) {
-        panic!(
-            "`{}` returns something: the case must say how a layer changes it",
-            name::<Self>()
-        )
+        panic!("the case of `{}` must say how", name::<Self>())
     }
 
     /// Finds the change of the output in the answer.
-    async fn check_output(&self, _: Self::Answer) {}
+    async fn check_output(&self, _: Self::Answer) {
+        panic!("the case of `{}` must say how", name::<Self>())
+    }
 }
 
 type InputOf<C> = <<C as Case>::Operation as Operation>::Input;
@@ -168,6 +179,7 @@ async fn is_seen<C: Case>() {
             operation: name::<C>(),
             category: Category::ClientOutbound,
             target: format!("{:?}", case.target()),
+            carries_headers: C::CARRIES_HEADERS,
         };
         assert_eq!(record.seen(), [expected], "what the layer saw of the call");
         if C::CHANGES {
@@ -235,9 +247,6 @@ async fn changes_the_input<C: Case>() {
 }
 
 async fn changes_the_output<C: Case>() {
-    if TypeId::of::<OutputOf<C>>() == TypeId::of::<()>() {
-        return;
-    }
     let layer = from_fn(
         async |request: Request<C::Operation>, next: Next<C::Operation>| {
             let mut output = next.run(request).await?;
@@ -257,7 +266,7 @@ async fn changes_the_output<C: Case>() {
 }
 
 macro_rules! cases {
-    ($($operation:ident: $case:ty,)*) => {
+    ($($operation:ident: $case:ty => $output:tt,)*) => {
         $(
             mod $operation {
                 use super::*;
@@ -277,50 +286,158 @@ macro_rules! cases {
                     changes_the_input::<$case>().await;
                 }
 
-                #[tokio::test]
-                async fn answers_with_the_output_a_layer_changed() {
-                    changes_the_output::<$case>().await;
-                }
+                cases!(@output $case, $output);
             }
         )*
 
         #[test]
         fn every_operation_has_a_case() {
-            let cases = [$((stringify!($operation), <<$case as Case>::Operation as Operation>::NAME)),*];
+            let cases = [$((stringify!($operation), name::<$case>())),*];
             for (case, operation) in cases {
                 assert_eq!(case, operation, "the case is named after another operation");
             }
             assert_eq!(cases.map(|(case, _)| case), OPERATIONS);
         }
     };
+    (@output $case:ty, output) => {
+        #[tokio::test]
+        async fn answers_with_the_output_a_layer_changed() {
+            changes_the_output::<$case>().await;
+        }
+    };
+    (@output $case:ty, ()) => {
+        #[test]
+        fn has_no_output_that_a_layer_could_change() {
+            assert_eq!(TypeId::of::<OutputOf<$case>>(), TypeId::of::<()>());
+        }
+    };
 }
 
 cases! {
-    start_workflow: workflows::Start,
-    signal_with_start_workflow: workflows::SignalWithStart,
-    list_workflows_page: workflows::List,
-    count_workflows: workflows::Count,
-    describe_workflow: workflows::Describe,
-    fetch_workflow_history_page: workflows::FetchHistory,
-    signal_workflow: workflows::Signal,
-    query_workflow: workflows::Query,
-    start_workflow_update: updates::Start,
-    update_with_start_workflow: updates::WithStart,
-    poll_workflow_update: updates::Poll,
-    cancel_workflow: workflows::Cancel,
-    terminate_workflow: workflows::Terminate,
-    create_schedule: schedules::Create,
-    list_schedules_page: schedules::List,
-    describe_schedule: schedules::Describe,
-    update_schedule: schedules::Update,
-    send_schedule_update: schedules::SendUpdate,
-    delete_schedule: schedules::Delete,
-    pause_schedule: schedules::Pause,
-    unpause_schedule: schedules::Unpause,
-    trigger_schedule: schedules::Trigger,
-    backfill_schedule: schedules::Backfill,
-    complete_async_activity: async_activities::Complete,
-    fail_async_activity: async_activities::Fail,
-    report_async_activity_cancellation: async_activities::ReportCancellation,
-    heartbeat_async_activity: async_activities::Heartbeat,
+    start_workflow: workflows::Start => output,
+    signal_with_start_workflow: workflows::SignalWithStart => output,
+    list_workflows_page: workflows::List => output,
+    count_workflows: workflows::Count => output,
+    describe_workflow: workflows::Describe => output,
+    fetch_workflow_history_page: workflows::FetchHistory => output,
+    signal_workflow: workflows::Signal => (),
+    query_workflow: workflows::Query => output,
+    start_workflow_update: updates::Start => output,
+    update_with_start_workflow: updates::WithStart => output,
+    poll_workflow_update: updates::Poll => output,
+    cancel_workflow: workflows::Cancel => (),
+    terminate_workflow: workflows::Terminate => (),
+    create_schedule: schedules::Create => output,
+    list_schedules_page: schedules::List => output,
+    describe_schedule: schedules::Describe => output,
+    update_schedule: schedules::Update => (),
+    send_schedule_update: schedules::SendUpdate => (),
+    delete_schedule: schedules::Delete => (),
+    pause_schedule: schedules::Pause => (),
+    unpause_schedule: schedules::Unpause => (),
+    trigger_schedule: schedules::Trigger => (),
+    backfill_schedule: schedules::Backfill => (),
+    complete_async_activity: async_activities::Complete => (),
+    fail_async_activity: async_activities::Fail => (),
+    report_async_activity_cancellation: async_activities::ReportCancellation => (),
+    heartbeat_async_activity: async_activities::Heartbeat => output,
+}
+
+#[tokio::test]
+async fn an_activity_named_by_its_token_has_no_target() {
+    is_seen::<async_activities::CompleteByToken>().await;
+    changes_the_input::<async_activities::CompleteByToken>().await;
+}
+
+#[tokio::test]
+async fn a_call_for_one_run_names_it_in_its_target() {
+    let record = Record::default();
+    let client = client_of(record.clone()).await;
+    let id = unique("run");
+    let handle = workflows::start(&client, &id, &id).await;
+    handle.describe(Default::default()).await.unwrap();
+    let target = Target {
+        run_id: handle.run_id(),
+        ..Target::workflow(None, Some(&id))
+    };
+    assert!(
+        target.run_id.is_some(),
+        "a handle from a start has the run's id"
+    );
+    let seen = record.seen().pop().unwrap();
+    assert_eq!(seen.operation, "describe_workflow");
+    assert_eq!(seen.target, format!("{target:?}"));
+}
+
+#[tokio::test]
+async fn what_an_sdk_method_is_made_of_is_seen_call_by_call() {
+    let record = Record::default();
+    let client = client_of(record.clone()).await;
+    let queue = unique("calls");
+    let worker = fixtures::worker(&queue, async |_, input| Ok(input));
+    with_worker(&plain_client().await, worker, async {
+        let handle = workflows::start(&client, &queue, &queue).await;
+        let update = handle.execute_update(Basket::put, "apple".to_owned(), Default::default());
+        update.await.unwrap();
+        handle
+            .signal(Basket::close, (), Default::default())
+            .await
+            .unwrap();
+        let items = handle.get_result(Default::default()).await.unwrap();
+        assert_eq!(items, ["apple"]);
+    })
+    .await;
+    let expected = [
+        "start_workflow",
+        "start_workflow_update",
+        "poll_workflow_update",
+        "signal_workflow",
+        "fetch_workflow_history_page",
+    ];
+    let mut seen = record.operations();
+    // Waiting for a result may take more than one page.
+    seen.dedup();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn the_sdks_own_error_can_be_matched_by_a_layer_and_reaches_the_caller_as_it_is() {
+    let matched = Arc::new(AtomicBool::new(false));
+    let matching = {
+        let matched = matched.clone();
+        from_fn(
+            move |request: Request<StartWorkflow>, next: Next<StartWorkflow>| {
+                let matched = matched.clone();
+                async move {
+                    next.run(request).await.inspect_err(|error| {
+                        let error = error.downcast_ref();
+                        let is = matches!(error, Some(WorkflowStartError::AlreadyStarted { .. }));
+                        matched.store(is, Ordering::SeqCst);
+                    })
+                }
+            },
+        )
+    };
+    let stack = ServiceBuilder::new()
+        .load_shed()
+        .timeout(Duration::from_secs(30))
+        .layer(matching)
+        .concurrency_limit(8);
+    let client = client_of(stack).await;
+    let id = unique("already-started");
+    let first = workflows::start(&client, &id, &id).await;
+    assert!(!matched.load(Ordering::SeqCst), "the first start succeeds");
+    let options = WorkflowStartOptions::new(&id, &id).build();
+    let again = client.start_workflow(Basket::run, "bob".to_owned(), options);
+    match again.await.map(|_| ()) {
+        Err(WorkflowStartError::AlreadyStarted { run_id, source }) => {
+            assert_eq!(run_id.as_deref(), first.run_id());
+            assert_eq!(source.code(), Code::AlreadyExists);
+        }
+        other => panic!("expected the SDK's own error, got {other:?}"),
+    }
+    assert!(
+        matched.load(Ordering::SeqCst),
+        "the layer matched the error"
+    );
 }

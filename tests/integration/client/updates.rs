@@ -21,6 +21,7 @@ pub(super) struct Start {
 impl Case for Start {
     type Operation = client::StartWorkflowUpdate;
     type Answer = Handle;
+    const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
     async fn arrange(given: Given) -> Self {
@@ -77,6 +78,7 @@ pub(super) struct WithStart {
 impl Case for WithStart {
     type Operation = client::UpdateWithStartWorkflow;
     type Answer = Handle;
+    const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
     async fn arrange(given: Given) -> Self {

@@ -64,6 +64,7 @@ pub(super) struct Start {
 impl Case for Start {
     type Operation = client::StartWorkflow;
     type Answer = Handle;
+    const CARRIES_HEADERS: bool = true;
 
     async fn arrange(given: Given) -> Self {
         Self { given }
@@ -132,6 +133,7 @@ pub(super) struct SignalWithStart {
 impl Case for SignalWithStart {
     type Operation = client::SignalWithStartWorkflow;
     type Answer = Handle;
+    const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
     async fn arrange(given: Given) -> Self {
@@ -412,6 +414,7 @@ pub(super) struct Signal {
 impl Case for Signal {
     type Operation = client::SignalWorkflow;
     type Answer = ();
+    const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
     async fn arrange(given: Given) -> Self {
@@ -459,6 +462,7 @@ pub(super) struct Query {
 impl Case for Query {
     type Operation = client::QueryWorkflow;
     type Answer = Vec<String>;
+    const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
     const CHANGES: bool = false;
 
