@@ -2,8 +2,13 @@
 //!
 //! One dev server serves all tests of this binary. Each test has its own task queue and its own workflow ids.
 
+mod activity;
 mod activity_outbound;
+mod client;
 mod drift;
+mod fixtures;
+mod layers;
+mod middleware;
 mod propagation;
 mod support;
 mod workflow_timeout;

@@ -3,8 +3,13 @@
 use std::{
     future::Future,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
-use temporalio_client::{Client, ClientOptions};
+use temporalio_client::{Client, ClientOptions, UntypedWorkflow, WorkflowFetchHistoryOptions};
+use temporalio_common::protos::temporal::api::{
+    common::v1::Payloads,
+    history::v1::{HistoryEvent, history_event::Attributes},
+};
 use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use tower_temporal::Interceptors;
 use tower_temporal_test::DevServer;
@@ -61,4 +66,56 @@ pub(crate) async fn with_worker<T>(
     let (ran, output) = tokio::join!(worker.run(), test);
     ran.expect("the worker ran until it was shut down");
     output
+}
+
+/// Asks again and again until there is an answer: for what the server shows only after a while.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "waited {PATIENCE:?} in vain: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A workflow's history, as it is now.
+pub(crate) async fn history(client: &Client, workflow_id: &str) -> Vec<HistoryEvent> {
+    client
+        .get_workflow_handle::<UntypedWorkflow>(workflow_id)
+        .fetch_history(WorkflowFetchHistoryOptions::default())
+        .into_events()
+        .await
+        .unwrap_or_else(|error| panic!("no history of `{workflow_id}`: {error:?}"))
+}
+
+/// What `pick` finds in the last event of a workflow's history that it finds something in, once there is one.
+pub(crate) async fn in_history<T>(
+    client: &Client,
+    workflow_id: &str,
+    what: &str,
+    pick: impl Fn(&Attributes) -> Option<T>,
+) -> T {
+    eventually(what, async || {
+        let events = history(client, workflow_id).await;
+        let mut attributes = events
+            .iter()
+            .rev()
+            .filter_map(|event| event.attributes.as_ref());
+        attributes.find_map(&pick)
+    })
+    .await
+}
+
+/// Payloads as the texts they are: JSON.
+pub(crate) fn json(payloads: &Option<Payloads>) -> Vec<String> {
+    let payloads = payloads.iter().flat_map(|payloads| &payloads.payloads);
+    payloads
+        .map(|payload| String::from_utf8_lossy(&payload.data).into_owned())
+        .collect()
 }

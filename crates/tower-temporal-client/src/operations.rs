@@ -226,7 +226,7 @@ operations! {
         target: |input| schedule(&input.schedule_id),
     }
     update_schedule => UpdateSchedule(UpdateScheduleInput) -> (), ScheduleError {
-        "Updates a schedule: describes it, and sends what the caller made of it. The sending is [`SendScheduleUpdate`]."
+        "Updates a schedule: describes it, and sends what the caller makes of it. It is one call: there is no [`DescribeSchedule`] or [`SendScheduleUpdate`] within it."
         headers: [],
         target: |input| schedule(&input.schedule_id),
     }
