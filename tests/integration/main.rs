@@ -4,3 +4,4 @@
 
 mod propagation;
 mod support;
+mod workflow;
