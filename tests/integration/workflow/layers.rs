@@ -11,6 +11,7 @@ use temporalio_sdk::{
     TimerOptions, WorkflowCancellationToken, WorkflowContextView,
     workflow_interceptors::{SyncWorkflowInterceptorContext, WorkflowInterceptorContext},
 };
+use tokio::sync::Notify;
 use tower::{Layer, Service};
 use tower_temporal::{BoxError, Category, Denied, Operation, ReplaySafe, Request, Scope, Target};
 
@@ -23,7 +24,7 @@ pub(super) trait Place {
     fn place(&self) -> [String; 3];
 
     /// A workflow timer, where the context has one. Cancelling the workflow does not end it.
-    fn pause(&self) -> LocalBoxFuture<'static, ()> {
+    fn pause(&self, _: Duration) -> LocalBoxFuture<'static, ()> {
         panic!("this operation is synchronous")
     }
 }
@@ -47,9 +48,9 @@ impl Place for SyncWorkflowInterceptorContext {
 impl Place for WorkflowInterceptorContext {
     place!();
 
-    fn pause(&self) -> LocalBoxFuture<'static, ()> {
+    fn pause(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
         let timer = self.timer(
-            TimerOptions::builder(Duration::from_millis(500))
+            TimerOptions::builder(duration)
                 .summary(PAUSE.to_owned())
                 .cancellation_token(WorkflowCancellationToken::new())
                 .build(),
@@ -94,11 +95,14 @@ pub(super) struct Seen {
 
 /// What recording layers have seen, replay left out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Log(Arc<Mutex<Vec<Seen>>>);
+pub(super) struct Log {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    news: Arc<Notify>,
+}
 
 impl Log {
     pub(super) fn all(&self) -> Vec<Seen> {
-        self.0.lock().unwrap().clone()
+        self.seen.lock().unwrap().clone()
     }
 
     /// Calls of `operation` that have passed `layer` on their way in.
@@ -108,6 +112,22 @@ impl Log {
             seen.layer == layer && seen.operation == operation && seen.way == Way::In
         });
         seen
+    }
+
+    /// Waits until `number` calls of `operation` have passed `layer` on their way in.
+    pub(super) async fn reached(&self, layer: &str, operation: &str, number: usize) {
+        loop {
+            let news = self.news.notified();
+            if self.calls(layer, operation).len() >= number {
+                return;
+            }
+            news.await;
+        }
+    }
+
+    fn write(&self, seen: Seen) {
+        self.seen.lock().unwrap().push(seen);
+        self.news.notify_waiters();
     }
 
     /// The layers that calls of `operation` passed, in order.
@@ -196,7 +216,7 @@ where
         let mut write = move |way| {
             seen.way = way;
             if !is_replaying {
-                log.0.lock().unwrap().push(seen.clone());
+                log.write(seen.clone());
             }
         };
         write(Way::In);
@@ -227,7 +247,7 @@ pub(super) enum Plan {
     /// The operation never gets anywhere.
     Pending(&'static str),
     /// The operation waits for a workflow timer before it goes on.
-    Delay(&'static str),
+    Delay(&'static str, Duration),
 }
 
 /// Does what `plan` says.
@@ -278,8 +298,10 @@ where
                 return Box::pin(ready(Err(Denied::new("not today").into())));
             }
             Plan::Pending(name) if name == O::NAME => return Box::pin(pending()),
-            Plan::Delay(name) if name == O::NAME && request.target().name != Some(PAUSE) => {
-                let pause = request.context().pause();
+            Plan::Delay(name, duration)
+                if name == O::NAME && request.target().name != Some(PAUSE) =>
+            {
+                let pause = request.context().pause(duration);
                 let not_ready = self.inner.clone();
                 let mut ready = mem::replace(&mut self.inner, not_ready);
                 return Box::pin(async move {

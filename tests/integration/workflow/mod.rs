@@ -1,7 +1,9 @@
 //! Every operation of workflows: what a layer sees of it, and what it can do to it.
 
+mod cancellation;
 mod inbound;
 mod layers;
+mod nexus;
 mod outbound;
 mod subject;
 
@@ -59,6 +61,8 @@ fn worker_options(queue: &str) -> WorkerOptions {
         .register_workflow::<Child>()
         .unwrap()
         .register_workflow::<Created>()
+        .unwrap()
+        .register_workflow::<cancellation::Canceller>()
         .unwrap()
         .register_activities(Activities)
         .build()

@@ -300,7 +300,9 @@ impl Child {
             match ctx.wait_condition(|child| child.poked.is_some()).await {
                 Ok(()) => ctx.state(|child| child.poked.clone()).expect("it is there"),
                 Err(_) => {
+                    // The server puts words of its own before the reason that a workflow gives.
                     let reason = ctx.cancellation_token().reason().unwrap_or_default();
+                    let reason = reason.rsplit("with reason: ").next().unwrap_or_default();
                     format!("cancelled: {reason}")
                 }
             },
