@@ -244,7 +244,7 @@ async fn a_timer_is_cancelled_through_a_stack() {
 }
 
 #[tokio::test]
-async fn a_timer_is_cancelled_while_a_layer_waits() {
+async fn a_timer_that_is_cancelled_at_once_never_reaches_the_server() {
     check_before(
         "start_timer",
         What::Timer,
@@ -266,7 +266,7 @@ async fn an_activity_is_cancelled_through_a_stack() {
 }
 
 #[tokio::test]
-async fn an_activity_is_cancelled_while_a_layer_waits() {
+async fn an_activity_that_is_cancelled_at_once_never_reaches_the_server() {
     check_before(
         "schedule_activity",
         What::Activity,
@@ -288,7 +288,7 @@ async fn a_local_activity_is_cancelled_through_a_stack() {
 }
 
 #[tokio::test]
-async fn a_local_activity_is_cancelled_while_a_layer_waits() {
+async fn a_local_activity_that_is_cancelled_at_once_never_runs() {
     check_before(
         "schedule_local_activity",
         What::LocalActivity,
@@ -310,7 +310,7 @@ async fn a_child_workflow_is_cancelled_through_a_stack() {
 }
 
 #[tokio::test]
-async fn a_child_workflow_is_cancelled_while_a_layer_waits() {
+async fn a_child_workflow_that_is_cancelled_at_once_never_starts() {
     check_before(
         "start_child_workflow",
         What::Child,

@@ -1,10 +1,12 @@
 //! Every operation of workflows: what a layer sees of it, and what it can do to it.
 
 mod cancellation;
+mod everything;
 mod inbound;
 mod layers;
 mod nexus;
 mod outbound;
+mod registration;
 mod subject;
 
 use self::{
@@ -23,10 +25,10 @@ use temporalio_common::protos::temporal::api::{
     enums::v1::EventType,
     history::v1::{HistoryEvent, history_event::Attributes},
 };
-use temporalio_sdk::WorkerOptions;
+use temporalio_sdk::{WorkerOptions, WorkerOptionsBuilder};
 use temporalio_workflow::workflows::WorkflowImplementation;
 use tower::ServiceBuilder;
-use tower_temporal::Interceptors;
+use tower_temporal::{ContextKey, Interceptors};
 
 /// How long a test may take before it is said to hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,8 +55,20 @@ fn interceptors(plan: Plan, log: &Log) -> Interceptors {
         .build()
 }
 
+/// The user a call is made for.
+struct UserId;
+
+impl ContextKey for UserId {
+    type Value = String;
+    const HEADER: &'static str = "user-id";
+}
+
 /// Options of a worker that knows all workflows and activities of these tests.
 fn worker_options(queue: &str) -> WorkerOptions {
+    worker_options_builder(queue).build()
+}
+
+fn worker_options_builder(queue: &str) -> WorkerOptionsBuilder {
     WorkerOptions::new(queue)
         .register_workflow::<Subject>()
         .unwrap()
@@ -65,7 +79,6 @@ fn worker_options(queue: &str) -> WorkerOptions {
         .register_workflow::<cancellation::Canceller>()
         .unwrap()
         .register_activities(Activities)
-        .build()
 }
 
 /// Runs `test` with a worker whose stacks do what is planned.

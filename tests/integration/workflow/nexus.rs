@@ -1,7 +1,7 @@
 //! Nexus operations, served by a worker of the Python SDK: the Rust SDK can call them but not serve them.
 
 use super::{
-    Attributes, PATIENCE, assert_no_task_failed, attributes,
+    Attributes, PATIENCE, UserId, assert_no_task_failed, attributes,
     cancellation::{What, check_after, check_before},
     history,
     outbound::{CHANGED_INPUT, CHANGED_OUTPUT, Expected, check},
@@ -169,13 +169,6 @@ async fn a_nexus_operation_is_seen_changed_and_refused() {
         event: EventType::NexusOperationScheduled,
     })
     .await;
-}
-
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
 }
 
 #[tokio::test]

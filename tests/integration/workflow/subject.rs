@@ -67,6 +67,7 @@ pub(crate) const TEXT: &str = "text";
 #[derive(Default)]
 pub(crate) struct Subject {
     poked: Vec<String>,
+    said: Vec<String>,
 }
 
 #[workflow_methods]
@@ -76,11 +77,11 @@ impl Subject {
         ctx: &mut WorkflowContext<Self>,
         steps: Vec<Step>,
     ) -> WorkflowResult<Vec<String>> {
-        let mut said = Vec::new();
         for step in steps {
-            said.push(take(ctx, step).await?);
+            let said = take(ctx, step).await?;
+            ctx.state_mut(|subject| subject.said.push(said));
         }
-        Ok(said)
+        Ok(ctx.state(|subject| subject.said.clone()))
     }
 
     #[signal]
@@ -91,6 +92,11 @@ impl Subject {
     #[query]
     pub(crate) fn ask(&self, _: &WorkflowContextView, text: String) -> String {
         text
+    }
+
+    #[query]
+    pub(crate) fn said(&self, _: &WorkflowContextView) -> Vec<String> {
+        self.said.clone()
     }
 
     #[update_validator(tell)]
