@@ -41,7 +41,9 @@
 //! - rejects the update or fails the query in `handle_update`, `validate_update` and `handle_query`;
 //! - fails the call in outbound operations, as the workflow code that made it sees it. A timer can't fail in the SDK:
 //!   there it fails the workflow, or the update, that started the timer;
-//! - fails the workflow task in `initialize_workflow`, since the SDK has no other way there.
+//! - fails the workflow's first task in `initialize_workflow`, since the SDK has no other way there. The workflow's
+//!   `#[init]` runs all the same, and nothing else of it. A layer that fails after that, or keeps the request's input to
+//!   itself and fails, panics through the SDK and ends the worker: let it fail before it calls inward.
 //!
 //! A panic fails the workflow task, as a panic in workflow code does.
 //!
