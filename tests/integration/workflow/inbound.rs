@@ -357,20 +357,26 @@ async fn a_layer_that_fails_or_waits_in_initialization_fails_the_workflow_task()
                 failure.message.contains(text),
                 "{plan:?} should be in the history's text: {failure:?}"
             );
-            assert_refused_or_waits(bench);
+            for operation in ["initialize_workflow", "execute"] {
+                let inner = bench.log.calls("inner", operation);
+                assert!(inner.is_empty(), "{plan:?} went on inward: {inner:?}");
+            }
             handle
                 .terminate(WorkflowTerminateOptions::default())
                 .await
                 .expect("it is still running");
+
+            // A workflow that has no `#[init]`, on the same worker.
+            let options = WorkflowStartOptions::new(&bench.queue, format!("{}-2", bench.queue));
+            let other = bench.client.start_workflow(
+                Subject::run,
+                vec![Step::Say(TEXT.to_owned())],
+                options.build(),
+            );
+            let other = other.await.expect("the workflow can be started");
+            let said = result(&other).await.expect("the worker goes on");
+            assert_eq!(said, [TEXT]);
         })
         .await;
     }
-}
-
-fn assert_refused_or_waits(bench: &Bench) {
-    let inner = bench.log.calls("inner", "initialize_workflow");
-    assert!(
-        inner.is_empty(),
-        "the workflow was created all the same: {inner:?}"
-    );
 }
