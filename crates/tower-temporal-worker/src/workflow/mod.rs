@@ -29,6 +29,9 @@
 //! are built anew for each workflow a worker holds in memory, from the layers given here, so a layer's service can keep
 //! state of one workflow. They take only layers that are [`ReplaySafe`](tower_temporal_core::ReplaySafe).
 //!
+//! The SDK polls an outbound call once when it is made, and from then on only while the workflow's code awaits it. A layer
+//! that waits for a workflow timer before it calls inward goes on only then.
+//!
 //! `initialize_workflow`, `handle_query`, `validate_update` and `continue_as_new` are synchronous in the SDK: a layer that
 //! waits there fails the operation with an error that names it.
 //!
