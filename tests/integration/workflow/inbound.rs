@@ -128,6 +128,12 @@ fn assert_refused(bench: &Bench, operation: &str) {
     );
 }
 
+/// What a workflow fails with that was refused.
+fn denied() -> (Option<String>, String) {
+    let type_name = "PermissionDenied".to_owned();
+    (Some(type_name), "denied: not today".to_owned())
+}
+
 async fn query(handle: &Handle<Subject>) -> Heard {
     let options = WorkflowQueryOptions::default();
     match handle.query(Subject::ask, TEXT.to_owned(), options).await {
@@ -180,6 +186,8 @@ async fn a_query_is_seen_changed_and_refused() {
     assert_eq!(input, ok(CHANGED_INPUT));
     let output = answers(Plan::Output("handle_query"), query, nothing).await;
     assert_eq!(output, ok(CHANGED_OUTPUT));
+    let undone = answers(Plan::DenyResult("handle_query"), query, nothing).await;
+    assert_eq!(undone, Err("denied: not today".to_owned()), "the result");
     let denied = answers(Plan::Deny("handle_query"), query, refused).await;
     assert_eq!(denied, Err("denied: not today".to_owned()));
 }
@@ -196,6 +204,8 @@ async fn an_update_is_seen_changed_and_refused() {
     assert_eq!(input, ok(CHANGED_INPUT));
     let output = answers(Plan::Output("handle_update"), update, nothing).await;
     assert_eq!(output, ok(CHANGED_OUTPUT));
+    let undone = answers(Plan::DenyResult("handle_update"), update, nothing).await;
+    assert_eq!(undone, Err("denied: not today".to_owned()), "the result");
     let denied = answers(Plan::Deny("handle_update"), update, refused).await;
     assert_eq!(denied, Err("denied: not today".to_owned()));
 }
@@ -215,6 +225,8 @@ async fn an_update_s_validation_is_seen_changed_and_refused() {
     let input = answers(Plan::Input("validate_update"), update, nothing).await;
     let expected = format!("the validator saw `invalid: {CHANGED_INPUT}`");
     assert_eq!(input, Err(expected));
+    let undone = answers(Plan::DenyResult("validate_update"), update, nothing).await;
+    assert_eq!(undone, Err("denied: not today".to_owned()), "the result");
     let denied = answers(Plan::Deny("validate_update"), update, refused).await;
     assert_eq!(denied, Err("denied: not today".to_owned()));
 }
@@ -261,18 +273,18 @@ async fn execution_is_seen_changed_and_refused() {
         })
         .await;
     }
-    bench(Plan::Deny("execute"), async |bench| {
-        let handle = bench.start(steps()).await;
-        let error = result(&handle).await.expect_err("it was refused");
-        let denied = (
-            Some("PermissionDenied".to_owned()),
-            "denied: not today".to_owned(),
-        );
-        assert_eq!(application_failure(error), denied);
-        assert_refused(bench, "execute");
-        assert_no_task_failed(&history(&handle).await);
-    })
-    .await;
+    for plan in [Plan::Deny("execute"), Plan::DenyResult("execute")] {
+        bench(plan, async |bench| {
+            let handle = bench.start(steps()).await;
+            let error = result(&handle).await.expect_err("it was refused");
+            assert_eq!(application_failure(error), denied(), "{plan:?}");
+            if plan == Plan::Deny("execute") {
+                assert_refused(bench, "execute");
+            }
+            assert_no_task_failed(&history(&handle).await);
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -295,11 +307,7 @@ async fn a_signal_is_seen_changed_and_refused() {
         let handle = bench.start(vec![Step::Wait]).await;
         bench.poke(&handle, TEXT).await;
         let error = result(&handle).await.expect_err("the signal was refused");
-        let denied = (
-            Some("PermissionDenied".to_owned()),
-            "denied: not today".to_owned(),
-        );
-        assert_eq!(application_failure(error), denied);
+        assert_eq!(application_failure(error), denied());
         assert_refused(bench, "handle_signal");
         assert_no_task_failed(&history(&handle).await);
     })

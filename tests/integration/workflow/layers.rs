@@ -244,10 +244,16 @@ pub(super) enum Plan {
     Output(&'static str),
     /// The operation is refused.
     Deny(&'static str),
+    /// The operation is done, and its result is refused.
+    DenyResult(&'static str),
     /// The operation never gets anywhere.
     Pending(&'static str),
     /// The operation waits for a workflow timer before it goes on.
     Delay(&'static str, Duration),
+}
+
+fn denied() -> BoxError {
+    Denied::new("not today").into()
 }
 
 /// Does what `plan` says.
@@ -295,7 +301,7 @@ where
     fn call(&mut self, mut request: Request<O>) -> Self::Future {
         match self.plan {
             Plan::Deny(name) if name == O::NAME => {
-                return Box::pin(ready(Err(Denied::new("not today").into())));
+                return Box::pin(ready(Err(denied())));
             }
             Plan::Pending(name) if name == O::NAME => return Box::pin(pending()),
             Plan::Delay(name, duration)
@@ -312,15 +318,15 @@ where
             Plan::Input(name) if name == O::NAME => O::change_input(&mut request),
             _ => {}
         }
-        let changes = self.plan == Plan::Output(O::NAME);
+        let plan = self.plan;
         let call = self.inner.call(request);
         Box::pin(async move {
             let output = call.await.map_err(Into::into)?;
-            Ok(if changes {
-                O::change_output(output)
-            } else {
-                output
-            })
+            match plan {
+                Plan::Output(name) if name == O::NAME => Ok(O::change_output(output)),
+                Plan::DenyResult(name) if name == O::NAME => Err(denied()),
+                _ => Ok(output),
+            }
         })
     }
 }

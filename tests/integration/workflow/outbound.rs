@@ -4,10 +4,12 @@ use super::{
     Bench, application_failure, assert_no_task_failed, bench, count, history,
     layers::{Case, Plan, Way},
     result,
-    subject::{Step, TEXT, payload},
+    subject::{Step, Subject, TEXT, payload},
 };
 use std::time::Duration;
-use temporalio_client::{WorkflowExecuteUpdateOptions, errors::WorkflowUpdateError};
+use temporalio_client::{
+    WorkflowExecuteUpdateOptions, WorkflowSignalOptions, errors::WorkflowUpdateError,
+};
 use temporalio_common::protos::{
     coresdk::workflow_commands::ContinueAsNewWorkflowExecution, temporal::api::enums::v1::EventType,
 };
@@ -210,30 +212,46 @@ pub(super) async fn check(expected: Expected<'_>) {
         })
         .await;
     }
-    bench(Plan::Deny(operation), async |bench| {
+    let said_or_failed = async |bench: &Bench| {
         let handle = bench.start(vec![step.clone()]).await;
         let said = match result(&handle).await {
             Ok(said) => said.join(", "),
             Err(error) => {
                 let (type_name, message) = application_failure(error);
-                format!(
-                    "the workflow failed: {message} [{}]",
-                    type_name.unwrap_or_default()
-                )
+                let type_name = type_name.unwrap_or_default();
+                format!("the workflow failed: {message} [{type_name}]")
             }
         };
-        assert_eq!(said, expected.denied, "`{operation}` was refused");
         let history = history(&handle).await;
         assert_no_task_failed(&history);
-        assert_eq!(
-            count(&history, expected.event),
-            0,
-            "`{operation}` was refused but happened"
-        );
+        (said, count(&history, expected.event))
+    };
+    bench(Plan::Deny(operation), async |bench| {
+        let (said, happened) = said_or_failed(bench).await;
+        assert_eq!(said, expected.denied, "`{operation}` was refused");
+        assert_eq!(happened, 0, "`{operation}` was refused but happened");
         assert_eq!(
             bench.log.way(operation),
             [("outer", Way::In), ("outer", Way::Failed)],
             "`{operation}` was refused but went on inward"
+        );
+    })
+    .await;
+    bench(Plan::DenyResult(operation), async |bench| {
+        let (said, _) = said_or_failed(bench).await;
+        assert_eq!(
+            said, expected.denied,
+            "the result of `{operation}` was refused"
+        );
+        assert_eq!(
+            bench.log.way(operation),
+            [
+                ("outer", Way::In),
+                ("inner", Way::In),
+                ("inner", Way::Out),
+                ("outer", Way::Failed)
+            ],
+            "the result of `{operation}` was refused"
         );
     })
     .await;
@@ -381,7 +399,7 @@ async fn a_refused_timer_fails_the_update_that_started_it_and_not_the_workflow()
         let handle = bench.start(vec![Step::Wait]).await;
         let updated = handle
             .execute_update(
-                super::Subject::take,
+                Subject::take,
                 Step::Timer,
                 WorkflowExecuteUpdateOptions::default(),
             )
@@ -394,6 +412,24 @@ async fn a_refused_timer_fails_the_update_that_started_it_and_not_the_workflow()
         }
         bench.poke(&handle, TEXT).await;
         assert_eq!(result(&handle).await.expect("it goes on"), [TEXT]);
+        assert_no_task_failed(&history(&handle).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_timer_fails_the_workflow_whose_signal_handler_started_it() {
+    bench(Plan::Deny("start_timer"), async |bench| {
+        let handle = bench.start(vec![Step::Wait]).await;
+        let options = WorkflowSignalOptions::default();
+        handle
+            .signal(Subject::take_at_a_signal, Step::Timer, options)
+            .await
+            .expect("the workflow can be signalled");
+        let error = result(&handle).await.expect_err("the timer was refused");
+        let (type_name, message) = application_failure(error);
+        assert_eq!(message, "denied: not today");
+        assert_eq!(type_name.as_deref(), Some("PermissionDenied"));
         assert_no_task_failed(&history(&handle).await);
     })
     .await;

@@ -116,6 +116,13 @@ impl Subject {
         text
     }
 
+    /// Takes a step when it is signalled.
+    #[signal]
+    pub(crate) async fn take_at_a_signal(ctx: &mut WorkflowContext<Self>, step: Step) {
+        // What it said would have to go somewhere; nobody asks for it.
+        let _ = take(ctx, step).await;
+    }
+
     /// Takes a step in an update.
     #[update]
     pub(crate) async fn take(
