@@ -11,4 +11,5 @@ mod layers;
 mod middleware;
 mod propagation;
 mod support;
+mod workflow;
 mod workflow_timeout;

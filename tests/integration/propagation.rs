@@ -1,17 +1,27 @@
 //! A user id travels in a header from a client through workflows to activities, and on.
+//!
+//! Nexus has a test of its own, in `workflow/nexus.rs`.
 
-use crate::support::{client, unique, with_worker};
-use std::time::Duration;
-use temporalio_client::{WorkflowGetResultOptions, WorkflowStartOptions};
+use crate::support::{client, plain_client, unique, with_worker};
+use std::{collections::BTreeMap, time::Duration};
+use temporalio_client::{
+    Client, WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowHandle,
+    WorkflowIdConflictPolicy, WorkflowQueryOptions, WorkflowSignalOptions, WorkflowStartOptions,
+    WorkflowUpdateWithStartOptions, errors::WorkflowUpdateError,
+};
+use temporalio_common::protos::temporal::api::common::v1::{Header, Payload};
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityOptions, WorkerOptions, WorkflowContext, WorkflowResult,
+    ActivityOptions, ChildWorkflowOptions, ContinueAsNewOptions, LocalActivityOptions,
+    SignalWorkflowOptions, SyncWorkflowContext, WorkerOptions, WorkflowContext,
+    WorkflowContextView, WorkflowResult,
     activities::{ActivityContext, ActivityError},
 };
+use temporalio_workflow::workflows::WorkflowImplementation;
 use tower_temporal::{
     Interceptors,
     propagation::{ContextKey, PropagationLayer},
-    workflow::ContextValues,
+    workflow::{ContextScope, ContextValues},
 };
 
 struct UserId;
@@ -31,57 +41,393 @@ fn interceptors() -> Interceptors {
         .build()
 }
 
+/// The user that some code saw, or `nobody`.
+type User = String;
+
+fn user(context: &impl ContextValues) -> User {
+    context
+        .current::<UserId>()
+        .map_or("nobody".to_owned(), |user| user.to_string())
+}
+
 struct Activities;
 
 #[activities]
 impl Activities {
     #[activity]
-    async fn user(_: ActivityContext) -> Result<Option<String>, ActivityError> {
-        Ok(UserId::current().map(|user| user.to_string()))
+    async fn user(_: ActivityContext) -> Result<User, ActivityError> {
+        Ok(UserId::current().map_or("nobody".to_owned(), |user| user.to_string()))
     }
 }
 
+/// Says which user each call saw: its own parts, and what it calls.
 #[workflow]
 #[derive(Default)]
-struct Greeting;
+struct Journey {
+    seen: BTreeMap<String, User>,
+    is_over: bool,
+}
 
 #[workflow_methods]
-impl Greeting {
+impl Journey {
+    /// With a number of runs still to come, it continues as new; the last run does the rest. Otherwise it waits for its end.
     #[run]
     async fn run(
         ctx: &mut WorkflowContext<Self>,
-    ) -> WorkflowResult<(Option<String>, Option<String>)> {
-        let here = ctx.current::<UserId>().map(|user| user.to_string());
+        runs: Option<u32>,
+    ) -> WorkflowResult<BTreeMap<String, User>> {
+        if let Some(more @ 1..) = runs {
+            match ctx.continue_as_new(Some(more - 1), ContinueAsNewOptions::default())? {}
+        }
+        let see = |call: &str, user: User| {
+            ctx.state_mut(|journey| journey.seen.insert(call.to_owned(), user));
+        };
+        see("run", user(ctx));
         let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(10));
-        let there = ctx.execute_activity(Activities::user, (), options).await?;
-        Ok((here, there))
+        see(
+            "activity",
+            ctx.execute_activity(Activities::user, (), options).await?,
+        );
+        let options = LocalActivityOptions::builder()
+            .start_to_close_timeout(Duration::from_secs(10))
+            .build();
+        let local = ctx.execute_local_activity(Activities::user, (), options);
+        see("local activity", local.await?);
+
+        for is_external in [false, true] {
+            let id = format!("{}-child", ctx.workflow_id());
+            let options = ChildWorkflowOptions::workflow_id(id.clone());
+            let child = ctx.start_child_workflow(Listener::run, (), options).await?;
+            let options = SignalWorkflowOptions::default();
+            if is_external {
+                let external = ctx.external_workflow(id, None);
+                external.signal(Listener::listen, (), options).await?;
+                see("signal to another workflow", child.result().await?.1);
+            } else {
+                child.signal(Listener::listen, (), options).await?;
+                let (run, signal) = child.result().await?;
+                see("child workflow", run);
+                see("signal to a child", signal);
+            }
+        }
+
+        let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(10));
+        let activity = ctx.execute_activity(Activities::user, (), options);
+        let eve = ctx.scope::<UserId, _>("eve".to_owned(), async {
+            let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(10));
+            ctx.execute_activity(Activities::user, (), options).await
+        });
+        see("activity in a scope of its own", eve.await?);
+        see("activity scheduled before that scope", activity.await?);
+
+        ctx.wait_condition(|journey| journey.is_over || runs.is_some())
+            .await?;
+        Ok(ctx.state(|journey| journey.seen.clone()))
+    }
+
+    #[signal]
+    fn note(&mut self, ctx: &mut SyncWorkflowContext<Self>, call: String) {
+        self.seen.insert(call, user(ctx));
+    }
+
+    #[signal]
+    fn end(&mut self, _: &mut SyncWorkflowContext<Self>) {
+        self.is_over = true;
+    }
+
+    #[query]
+    fn ask(&self, ctx: &WorkflowContextView) -> User {
+        user(ctx)
+    }
+
+    #[update_validator(tell)]
+    fn validate_tell(
+        &self,
+        ctx: &WorkflowContextView,
+        reject: &bool,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        match reject {
+            true => Err(user(ctx).into()),
+            false => Ok(()),
+        }
+    }
+
+    #[update]
+    fn tell(&mut self, ctx: &mut SyncWorkflowContext<Self>, _reject: bool) -> User {
+        user(ctx)
+    }
+
+    /// An update that calls something.
+    #[update]
+    async fn call(
+        ctx: &mut WorkflowContext<Self>,
+    ) -> Result<User, Box<dyn std::error::Error + Send + Sync>> {
+        let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(10));
+        Ok(ctx.execute_activity(Activities::user, (), options).await?)
+    }
+}
+
+/// Says which user its `run` saw, and the signal that ends it.
+#[workflow]
+#[derive(Default)]
+struct Listener {
+    signal: Option<User>,
+}
+
+#[workflow_methods]
+impl Listener {
+    #[run]
+    async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<(User, User)> {
+        let run = user(ctx);
+        ctx.wait_condition(|listener| listener.signal.is_some())
+            .await?;
+        let signal = ctx.state(|listener| listener.signal.clone());
+        Ok((run, signal.unwrap_or_default()))
+    }
+
+    #[signal]
+    fn listen(&mut self, ctx: &mut SyncWorkflowContext<Self>) {
+        self.signal = Some(user(ctx));
+    }
+}
+
+type Handle = WorkflowHandle<Client, <Journey as WorkflowImplementation>::Run>;
+
+/// Runs `test` with `client`, and a task queue whose worker has the stacks whichever client it is.
+async fn journey<T>(client: Client, test: impl AsyncFnOnce(&Client, &str) -> T) -> T {
+    let queue = unique("propagation");
+    let options = WorkerOptions::new(&queue)
+        .register_workflow::<Journey>()
+        .unwrap()
+        .register_workflow::<Listener>()
+        .unwrap()
+        .register_activities(Activities)
+        .worker_plugin(interceptors())
+        .build();
+    let test = tokio::time::timeout(Duration::from_secs(60), test(&client, &queue));
+    with_worker(&client, options, test)
+        .await
+        .expect("the test should not hang")
+}
+
+/// A client whose calls carry the user id, and whose workers have no stacks from it.
+async fn carrying_client() -> Client {
+    let interceptors = Interceptors::builder()
+        .client(PropagationLayer::<UserId>::new())
+        .build();
+    client(interceptors).await
+}
+
+fn start_options(queue: &str) -> WorkflowStartOptions {
+    WorkflowStartOptions::new(queue, queue).build()
+}
+
+fn update_with_start_options(queue: &str) -> WorkflowUpdateWithStartOptions {
+    WorkflowUpdateWithStartOptions::new(queue, queue, WorkflowIdConflictPolicy::Fail).build()
+}
+
+/// Ends a journey, and returns which user each call saw.
+async fn end(handle: &Handle) -> BTreeMap<String, User> {
+    handle
+        .signal(Journey::end, (), WorkflowSignalOptions::default())
+        .await
+        .expect("the workflow runs");
+    result(handle).await
+}
+
+async fn result(handle: &Handle) -> BTreeMap<String, User> {
+    handle
+        .get_result(WorkflowGetResultOptions::default())
+        .await
+        .expect("the workflow completes")
+}
+
+/// What calls of a workflow that was started for `user` see.
+fn all_see(user: &str) -> BTreeMap<String, User> {
+    [
+        ("run", user),
+        ("activity", user),
+        ("local activity", user),
+        ("child workflow", user),
+        ("signal to a child", user),
+        ("signal to another workflow", user),
+        ("activity in a scope of its own", "eve"),
+        ("activity scheduled before that scope", user),
+    ]
+    .map(|(call, user)| (call.to_owned(), user.to_owned()))
+    .into()
+}
+
+#[tokio::test]
+async fn from_the_client_to_the_workflow_and_all_it_calls() {
+    let seen = journey(carrying_client().await, async |client, queue| {
+        let start = client.start_workflow(Journey::run, None, start_options(queue));
+        let handle = UserId::scope("alice".to_owned(), start).await.unwrap();
+        end(&handle).await
+    })
+    .await;
+    assert_eq!(seen, all_see("alice"));
+}
+
+#[tokio::test]
+async fn from_run_to_run_when_a_workflow_continues_as_new() {
+    let seen = journey(carrying_client().await, async |client, queue| {
+        let start = client.start_workflow(Journey::run, Some(2), start_options(queue));
+        let handle = UserId::scope("alice".to_owned(), start).await.unwrap();
+        result(&handle).await
+    })
+    .await;
+    assert_eq!(seen, all_see("alice"));
+}
+
+/// What handlers see that are called for the given users: see the body.
+async fn handlers_see(
+    handle: &Handle,
+    [signal, query, update, validation]: [Option<&str>; 4],
+    header: Option<Header>,
+) -> [User; 5] {
+    let options = || {
+        WorkflowExecuteUpdateOptions::builder()
+            .maybe_header(header.clone())
+            .build()
+    };
+    let sent = handle.signal(
+        Journey::note,
+        "signal".to_owned(),
+        WorkflowSignalOptions::builder()
+            .maybe_header(header.clone())
+            .build(),
+    );
+    call_as(signal, sent).await.expect("the signal is sent");
+    let asked = handle.query(
+        Journey::ask,
+        (),
+        WorkflowQueryOptions::builder()
+            .maybe_header(header.clone())
+            .build(),
+    );
+    let query = call_as(query, asked).await.expect("the query is answered");
+    let told = handle.execute_update(Journey::tell, false, options());
+    let told = call_as(update, told).await.expect("the update is done");
+    let called = handle.execute_update(Journey::call, (), options());
+    let called = call_as(update, called).await.expect("the update is done");
+    let rejected = handle.execute_update(Journey::tell, true, options());
+    let validation = match call_as(validation, rejected).await {
+        Err(WorkflowUpdateError::Failed(failure)) => failure.message,
+        other => panic!("the validator should have rejected the update, but {other:?}"),
+    };
+    let seen = end(handle).await;
+    [seen["signal"].clone(), query, told, called, validation]
+}
+
+async fn call_as<T>(user: Option<&str>, call: impl Future<Output = T>) -> T {
+    match user {
+        Some(user) => UserId::scope(user.to_owned(), call).await,
+        None => call.await,
     }
 }
 
 #[tokio::test]
-async fn from_the_client_to_the_activity() {
-    let client = client(interceptors()).await;
-    let queue = unique("propagation");
-    let options = WorkerOptions::new(&queue)
-        .register_workflow::<Greeting>()
-        .unwrap()
-        .register_activities(Activities)
-        .build();
-    let (here, there) = with_worker(&client, options, async {
-        let start = client.start_workflow(
-            Greeting::run,
-            (),
-            WorkflowStartOptions::new(&queue, &queue).build(),
-        );
+async fn handlers_see_who_calls_them_and_not_who_started_the_workflow() {
+    let seen = journey(carrying_client().await, async |client, queue| {
+        let start = client.start_workflow(Journey::run, None, start_options(queue));
         let handle = UserId::scope("alice".to_owned(), start).await.unwrap();
-        handle
-            .get_result(WorkflowGetResultOptions::default())
-            .await
-            .unwrap()
+        handlers_see(&handle, ["bob", "carol", "dave", "mallory"].map(Some), None).await
     })
     .await;
     assert_eq!(
-        (here.as_deref(), there.as_deref()),
-        (Some("alice"), Some("alice"))
+        seen,
+        ["bob", "carol", "dave", "dave", "mallory"],
+        "signal, query, update, an activity of an update, update validator"
     );
+}
+
+#[tokio::test]
+async fn to_a_workflow_that_is_started_with_a_signal() {
+    let seen = journey(carrying_client().await, async |client, queue| {
+        let start = client.signal_with_start_workflow(
+            Journey::run,
+            None,
+            Journey::note,
+            "signal".to_owned(),
+            start_options(queue),
+        );
+        let handle = UserId::scope("alice".to_owned(), start).await.unwrap();
+        end(&handle).await
+    })
+    .await;
+    let mut expected = all_see("alice");
+    expected.insert("signal".to_owned(), "alice".to_owned());
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn to_a_workflow_that_is_started_with_an_update() {
+    let (told, seen) = journey(carrying_client().await, async |client, queue| {
+        let update = client.execute_update_with_start_workflow(
+            Journey::run,
+            None,
+            Journey::tell,
+            false,
+            update_with_start_options(queue),
+        );
+        let told = UserId::scope("alice".to_owned(), update).await.unwrap();
+        let handle = client.get_workflow_handle::<<Journey as WorkflowImplementation>::Run>(queue);
+        (told, end(&handle).await)
+    })
+    .await;
+    assert_eq!(told, "alice", "the update");
+    assert_eq!(seen, all_see("alice"), "the workflow");
+}
+
+#[tokio::test]
+async fn without_a_user_nobody_is_seen() {
+    let (handlers, seen) = journey(carrying_client().await, async |client, queue| {
+        let started = client.start_workflow(Journey::run, None, start_options(queue));
+        let handlers = handlers_see(&started.await.unwrap(), [None; 4], None).await;
+        let id = format!("{queue}-2");
+        let options = WorkflowStartOptions::new(queue, id).build();
+        let started = client
+            .start_workflow(Journey::run, None, options)
+            .await
+            .unwrap();
+        (handlers, end(&started).await)
+    })
+    .await;
+    assert_eq!(handlers, ["nobody"; 5], "handlers");
+    assert_eq!(seen, all_see("nobody"), "the workflow");
+}
+
+/// A header that nobody here can have written, of one of two kinds.
+fn unreadable(encoding: &str) -> Header {
+    let payload = Payload {
+        data: b"not json".to_vec(),
+        metadata: [("encoding".to_owned(), encoding.into())].into(),
+        ..Payload::default()
+    };
+    Header {
+        fields: [(UserId::HEADER.to_owned(), payload)].into(),
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_can_t_be_read_fails_no_call_and_blocks_none() {
+    for encoding in ["json/plain", "some/other"] {
+        let (handlers, seen) = journey(plain_client().await, async |client, queue| {
+            let header = unreadable(encoding);
+            let start = |id: String| {
+                let options = WorkflowStartOptions::new(queue, id)
+                    .header(header.clone())
+                    .build();
+                client.start_workflow(Journey::run, None, options)
+            };
+            let started = start(queue.to_owned()).await.unwrap();
+            let handlers = handlers_see(&started, [None; 4], Some(header.clone())).await;
+            let started = start(format!("{queue}-2")).await.unwrap();
+            (handlers, end(&started).await)
+        })
+        .await;
+        assert_eq!(handlers, ["nobody"; 5], "handlers, with {encoding}");
+        assert_eq!(seen, all_see("nobody"), "the workflow, with {encoding}");
+    }
 }

@@ -64,6 +64,27 @@ where
     }
 }
 
+impl<O, S, N> Call<O, S, N>
+where
+    O: Operation,
+    S: Service<Request<O>, Response = O::Output>,
+    S::Error: Into<BoxError>,
+    N: Step<O::Input>,
+    N::Future: Future<Output = Result<O::Output, O::Error>>,
+{
+    /// Runs the call at once, as [`now`](Self::now) does, for an SDK that must have its next step run all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`now`](Self::now). With it comes the input, as the layers have left it, unless the next step has run or a
+    /// layer has kept the input to itself.
+    pub fn now_or_input(self) -> Result<O::Output, (O::Error, Option<O::Input>)> {
+        let slot = self.rendezvous.slot().clone();
+        slot.keep_returned();
+        self.now().map_err(|error| (error, slot.take_returned()))
+    }
+}
+
 impl<O, S, N> Future for Call<O, S, N>
 where
     O: Operation,
@@ -440,6 +461,46 @@ mod tests {
                 .contains("`workflow_outbound_probe` is synchronous"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_input_that_never_arrived_comes_back_with_the_error() {
+        let set = MapRequestLayer::new(|mut request: Request<WorkflowOutboundProbe>| {
+            request.value += 1;
+            request
+        });
+        let refuse = from_fn(
+            async |_: Request<WorkflowOutboundProbe>, _: Next<WorkflowOutboundProbe>| {
+                Err::<u32, _>(Denied::new("no"))
+            },
+        );
+        let wait = from_fn(
+            async |request: Request<WorkflowOutboundProbe>, next: Next<WorkflowOutboundProbe>| {
+                let call = next.run(request);
+                pending::<()>().await;
+                call.await
+            },
+        );
+        let stack = ServiceBuilder::new().layer(on::<WorkflowOutboundProbe, _>(set));
+        let refused = probe::call::<WorkflowOutboundProbe, _, _>(
+            stack.clone().layer(refuse).service(Terminal),
+            1,
+            must_not_run,
+        );
+        let waits = probe::call::<WorkflowOutboundProbe, _, _>(
+            stack.layer(wait).service(Terminal),
+            1,
+            must_not_run,
+        );
+        for result in [refused.now_or_input(), waits.now_or_input()] {
+            let (_, input) = result.expect_err("a layer fails or waits");
+            assert_eq!(input.map(|input| input.value), Some(2));
+        }
+        let ran = probe::call::<WorkflowOutboundProbe, _, _>(Terminal, 1, |_| {
+            Err(ProbeError::Failed("x".into()))
+        });
+        let (_, input) = ran.now_or_input().expect_err("the SDK fails");
+        assert!(input.is_none(), "the SDK has it");
     }
 
     #[test]

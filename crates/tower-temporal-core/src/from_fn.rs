@@ -1,5 +1,6 @@
 use crate::{
-    BoxError, CallError, OnLayer, Operation, Request, on,
+    BoxError, CallError, OnFuture, Operation, Request,
+    on::same_type,
     rendezvous::{Guest, Refusal, Rendezvous, Slot, Step},
 };
 use pin_project_lite::pin_project;
@@ -34,20 +35,20 @@ use tower_service::Service;
 ///
 /// For a layer of every operation write a [`Service`] that is generic over the operation; see the
 /// [crate's documentation](crate).
-pub fn from_fn<O, F, Fut, E>(f: F) -> OnLayer<O, FromFnLayer<O, F>>
+pub fn from_fn<O, F, Fut, E>(f: F) -> FromFnLayer<O, F>
 where
     O: Operation,
     F: Fn(Request<O>, Next<O>) -> Fut,
     Fut: Future<Output = Result<O::Output, E>>,
     E: Into<BoxError>,
 {
-    on(FromFnLayer {
+    FromFnLayer {
         f,
         operation: PhantomData,
-    })
+    }
 }
 
-/// The layer of [`from_fn`], inside [`on`].
+/// The layer of [`from_fn`].
 pub struct FromFnLayer<O, F> {
     f: F,
     operation: PhantomData<fn() -> O>,
@@ -82,7 +83,9 @@ impl<O, F> fmt::Debug for FromFnLayer<O, F> {
     }
 }
 
-/// The service of [`from_fn`].
+/// The service of [`from_fn`]: the function for the operation `O`, `inner` for every other.
+//
+// It is no `On`, which holds its inner service twice: a stack of many functions would double in size with each.
 pub struct FromFn<O, F, S> {
     f: F,
     inner: S,
@@ -108,32 +111,38 @@ impl<O, F, S: fmt::Debug> fmt::Debug for FromFn<O, F, S> {
     }
 }
 
-impl<O, F, S, Fut, E> Service<Request<O>> for FromFn<O, F, S>
+impl<P, O, F, S, Fut, E> Service<Request<P>> for FromFn<O, F, S>
 where
+    P: Operation,
     O: Operation,
     F: Fn(Request<O>, Next<O>) -> Fut,
     Fut: Future<Output = Result<O::Output, E>>,
     E: Into<BoxError>,
-    S: Service<Request<O>, Response = O::Output> + Clone,
-    S::Error: Into<BoxError>,
+    S: Service<Request<P>, Response = P::Output, Error: Into<BoxError>>
+        + Service<Request<O>, Response = O::Output, Error: Into<BoxError>>
+        + Clone,
 {
-    type Response = O::Output;
+    type Response = P::Output;
     type Error = BoxError;
-    type Future = FromFnFuture<O, Fut, S>;
+    type Future = OnFuture<<S as Service<Request<P>>>::Future, FromFnFuture<O, Fut, S>, P::Output>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+        Service::<Request<P>>::poll_ready(&mut self.inner, cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<O>) -> Self::Future {
+    fn call(&mut self, request: Request<P>) -> Self::Future {
+        let request = match same_type::<Request<P>, Request<O>>(request) {
+            Ok(request) => request,
+            Err(request) => return OnFuture::inner(self.inner.call(request)),
+        };
         // The clone stays; the service that was made ready goes with the call.
         let not_ready = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, not_ready);
         let slot = Slot::new(!O::CATEGORY.is_workflow());
         let next = Next { slot: slot.clone() };
-        FromFnFuture {
+        OnFuture::applied(FromFnFuture {
             rendezvous: Rendezvous::new(slot, (self.f)(request, next), Ready(ready)),
-        }
+        })
     }
 }
 
@@ -267,5 +276,60 @@ where
         f.debug_struct("FromFnFuture")
             .field("operation", &O::NAME)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Terminal,
+        probe::{self, ClientProbe, OtherProbe},
+    };
+
+    /// Something inside, so that the stack has a size.
+    #[derive(Clone)]
+    struct Inside<S>(u64, S);
+
+    impl<P: Operation, S: Service<Request<P>>> Service<Request<P>> for Inside<S> {
+        type Response = S::Response;
+        type Error = S::Error;
+        type Future = S::Future;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+            self.1.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: Request<P>) -> S::Future {
+            self.0 += 1;
+            self.1.call(request)
+        }
+    }
+
+    #[tokio::test]
+    async fn many_functions_make_no_big_stack() {
+        macro_rules! plus_one {
+            () => {
+                from_fn(
+                    async |mut request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                        request.value += 1;
+                        next.run(request).await
+                    },
+                )
+            };
+        }
+        let stack = tower::ServiceBuilder::new()
+            .layer(plus_one!())
+            .layer(plus_one!())
+            .layer(plus_one!())
+            .layer(plus_one!())
+            .layer(tower::layer::layer_fn(|inner| Inside(0, inner)))
+            .service(Terminal);
+        assert_eq!(size_of_val(&stack), size_of::<u64>());
+        let sdk = |input: probe::ProbeInput| Ok(input.value);
+        let output = probe::call::<ClientProbe, _, _>(stack.clone(), 1, sdk).await;
+        assert_eq!(output.unwrap(), 5);
+        let other = probe::call::<OtherProbe, _, _>(stack, 1, sdk).await;
+        assert_eq!(other.unwrap(), 1);
     }
 }

@@ -122,23 +122,15 @@ where
     }
 
     fn call(&mut self, request: Request<P>) -> Self::Future {
-        let kind = match same_type::<Request<P>, Request<O>>(request) {
-            Ok(request) => Kind::Applied {
-                future: self.applied.call(request),
-            },
-            Err(request) => Kind::Inner {
-                future: self.inner.call(request),
-            },
-        };
-        OnFuture {
-            kind,
-            output: PhantomData,
+        match same_type::<Request<P>, Request<O>>(request) {
+            Ok(request) => OnFuture::applied(self.applied.call(request)),
+            Err(request) => OnFuture::inner(self.inner.call(request)),
         }
     }
 }
 
 pin_project! {
-    /// The future of [`On`].
+    /// The future of [`On`] and of [`from_fn`](crate::from_fn()).
     #[must_use = "futures do nothing unless polled"]
     pub struct OnFuture<I, A, T> {
         #[pin]
@@ -152,6 +144,22 @@ pin_project! {
     enum Kind<I, A> {
         Inner { #[pin] future: I },
         Applied { #[pin] future: A },
+    }
+}
+
+impl<I, A, T> OnFuture<I, A, T> {
+    pub(crate) fn inner(future: I) -> Self {
+        Self {
+            kind: Kind::Inner { future },
+            output: PhantomData,
+        }
+    }
+
+    pub(crate) fn applied(future: A) -> Self {
+        Self {
+            kind: Kind::Applied { future },
+            output: PhantomData,
+        }
     }
 }
 
@@ -191,7 +199,7 @@ fn is_same<A: 'static, B: 'static>() -> bool {
 }
 
 /// `value` as a `B`, if that is what it is. Both types are known where this is instantiated, so it costs a move at most.
-fn same_type<A: 'static, B: 'static>(value: A) -> Result<B, A> {
+pub(crate) fn same_type<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     let mut value = Some(value);
     match (&mut value as &mut dyn Any).downcast_mut::<Option<B>>() {
         Some(same) => Ok(same.take().expect("it was just put there")),

@@ -66,6 +66,10 @@ struct State<I, R> {
     guest: Option<Waker>,
     /// The task's context values where the guest was made, for a continuation that is run for a remote guest.
     values: Option<Values>,
+    /// Whether an input that was dropped on its way is kept.
+    keeps: bool,
+    /// What was kept.
+    returned: Option<Box<I>>,
 }
 
 enum Phase<I, R> {
@@ -101,7 +105,32 @@ impl<I, R> Slot<I, R> {
             host: None,
             guest: None,
             values: None,
+            keeps: false,
+            returned: None,
         })))
+    }
+
+    /// Keeps the input if it is dropped before it was handed over, for [`take_returned`](Self::take_returned).
+    pub(crate) fn keep_returned(&self) {
+        self.lock().keeps = true;
+    }
+
+    /// The input that was dropped on its way, if it was kept.
+    pub(crate) fn take_returned(&self) -> Option<I> {
+        self.lock().returned.take().map(|input| *input)
+    }
+
+    /// An input is dropped that was not handed over.
+    pub(crate) fn give_back(&self, input: I) {
+        let mut state = self.lock();
+        if state.keeps {
+            let before = state.returned.replace(Box::new(input));
+            drop(state);
+            drop(before);
+        } else {
+            drop(state);
+            drop(input);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<I, R>> {
@@ -213,7 +242,10 @@ impl<I, R> Future for Guest<I, R> {
 
 impl<I, R> Drop for Guest<I, R> {
     fn drop(&mut self) {
-        if matches!(self.stage, Stage::Inside) {
+        let stage = mem::replace(&mut self.stage, Stage::Finished);
+        if let Stage::New(input) = stage {
+            self.slot.give_back(input);
+        } else if matches!(stage, Stage::Inside) {
             let mut state = self.slot.lock();
             if !matches!(state.phase, Phase::Closed) {
                 let abandoned = mem::replace(&mut state.phase, Phase::Left);
@@ -408,6 +440,11 @@ where
                 progress: RefCell::new(Progress::Waiting(step)),
             },
         }
+    }
+
+    /// Where host and guest meet.
+    pub(crate) fn slot(&self) -> &Arc<Slot<I, R>> {
+        &self.host.slot
     }
 }
 

@@ -31,10 +31,30 @@ pub(crate) type CallGuest<O> =
 /// The [`extensions`](Self::extensions) carry whatever one layer wants to tell those inside it. They stay in this
 /// process; what is to reach the other side goes into the [`headers_mut`](Self::headers_mut).
 pub struct Request<O: Operation> {
-    input: O::Input,
+    input: Input<O>,
     context: O::Context,
     extensions: Extensions,
+}
+
+/// The input, and the way back. An input that is dropped on its way is given back to the adapter, which may need it.
+struct Input<O: Operation> {
+    /// It is there until the request is taken apart.
+    value: Option<O::Input>,
     slot: Option<Arc<CallSlot<O>>>,
+}
+
+impl<O: Operation> Input<O> {
+    fn take(&mut self) -> O::Input {
+        self.value.take().expect("a request is taken apart once")
+    }
+}
+
+impl<O: Operation> Drop for Input<O> {
+    fn drop(&mut self) {
+        if let (Some(input), Some(slot)) = (self.value.take(), &self.slot) {
+            slot.give_back(input);
+        }
+    }
 }
 
 impl<O: Operation> Request<O> {
@@ -44,36 +64,40 @@ impl<O: Operation> Request<O> {
     /// [`CallError::Detached`](crate::CallError::Detached): put a mock at the bottom of the stack.
     pub fn new(input: O::Input, context: O::Context) -> Self {
         Self {
-            input,
+            input: Input {
+                value: Some(input),
+                slot: None,
+            },
             context,
             extensions: Extensions::new(),
-            slot: None,
         }
     }
 
     pub(crate) fn with_slot(input: O::Input, context: O::Context, slot: Arc<CallSlot<O>>) -> Self {
         Self {
-            input,
+            input: Input {
+                value: Some(input),
+                slot: Some(slot),
+            },
             context,
             extensions: Extensions::new(),
-            slot: Some(slot),
         }
     }
 
     /// The guest that goes the way back, if there is one.
-    pub(crate) fn into_guest(self) -> Option<CallGuest<O>> {
-        let Self { input, slot, .. } = self;
-        slot.map(|slot| Guest::new(slot, input))
+    pub(crate) fn into_guest(mut self) -> Option<CallGuest<O>> {
+        let slot = self.input.slot.take()?;
+        Some(Guest::new(slot, self.input.take()))
     }
 
     /// The operation's input, as the request dereferences to it.
     pub fn input(&self) -> &O::Input {
-        &self.input
+        self.input.value.as_ref().expect("the request is whole")
     }
 
     /// The operation's input, to be changed.
     pub fn input_mut(&mut self) -> &mut O::Input {
-        &mut self.input
+        self.input.value.as_mut().expect("the request is whole")
     }
 
     /// What surrounds the call: the SDK's interceptor context in workflows, `()` elsewhere.
@@ -83,17 +107,17 @@ impl<O: Operation> Request<O> {
 
     /// The Temporal headers the input carries.
     pub fn headers(&self) -> Headers<'_> {
-        O::headers(&self.input)
+        O::headers(self.input())
     }
 
     /// The Temporal headers the input carries, to be changed.
     pub fn headers_mut(&mut self) -> HeadersMut<'_> {
-        O::headers_mut(&mut self.input)
+        O::headers_mut(self.input_mut())
     }
 
     /// What the call is aimed at.
     pub fn target(&self) -> Target<'_> {
-        O::target(&self.input, &self.context)
+        O::target(self.input(), &self.context)
     }
 
     /// What layers have attached to the request. It never leaves the process.
@@ -107,8 +131,8 @@ impl<O: Operation> Request<O> {
     }
 
     /// Takes the request apart. It can't be put together again: the way back to the call is gone.
-    pub fn into_parts(self) -> (O::Input, O::Context, Extensions) {
-        (self.input, self.context, self.extensions)
+    pub fn into_parts(mut self) -> (O::Input, O::Context, Extensions) {
+        (self.input.take(), self.context, self.extensions)
     }
 }
 
@@ -122,10 +146,12 @@ where
 {
     fn clone(&self) -> Self {
         Self {
-            input: self.input.clone(),
+            input: Input {
+                value: self.input.value.clone(),
+                slot: self.input.slot.clone(),
+            },
             context: self.context.clone(),
             extensions: self.extensions.clone(),
-            slot: self.slot.clone(),
         }
     }
 }
@@ -134,13 +160,13 @@ impl<O: Operation> Deref for Request<O> {
     type Target = O::Input;
 
     fn deref(&self) -> &O::Input {
-        &self.input
+        self.input()
     }
 }
 
 impl<O: Operation> DerefMut for Request<O> {
     fn deref_mut(&mut self) -> &mut O::Input {
-        &mut self.input
+        self.input_mut()
     }
 }
 

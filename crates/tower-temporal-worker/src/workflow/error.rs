@@ -19,7 +19,7 @@ use tower_temporal_core::BoxError;
 
 /// A middleware failed while a workflow was being initialized.
 ///
-/// The SDK's initialization can't fail, so this panics: the workflow task fails with this text, and is tried again.
+/// The SDK's initialization can't fail: the workflow's first task fails with this text, and is tried again.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`initialize_workflow`: a middleware failed, and the workflow can't be created without it: {0}"

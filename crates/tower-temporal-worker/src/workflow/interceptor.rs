@@ -1,6 +1,6 @@
 use super::{
     cancellation::Cancellation,
-    error::SignalMiddlewareError,
+    error::{InitializeWorkflowError, SignalMiddlewareError},
     handler::{Handler, fail_handler},
     operations::*,
     table::workflow_operations,
@@ -44,6 +44,7 @@ where
     WorkflowInterceptorConstructor::new(move |_| Interceptor {
         inbound: inbound.layer(Terminal),
         outbound: outbound.layer(Terminal),
+        initialize_failed: Cell::new(None),
         signal_failed: Cell::new(None),
     })
 }
@@ -52,6 +53,8 @@ where
 pub struct Interceptor<I, O> {
     inbound: I,
     outbound: O,
+    /// What a middleware failed with when the workflow was created.
+    initialize_failed: Cell<Option<InitializeWorkflowError>>,
     /// What a middleware of a signal handler failed with. It fails the workflow, since nobody waits for a signal.
     signal_failed: Cell<Option<BoxError>>,
 }
@@ -86,11 +89,21 @@ macro_rules! intercept {
                 input: InitializeWorkflowInput,
                 next: WorkflowNext<'_, InitializeWorkflowInput, InitializeWorkflowOutput>,
             ) -> InitializeWorkflowOutput {
+                let next = Cell::new(Some(next));
+                let create = |input| next.take().expect("a workflow is created once").run(input);
                 let call = Call::<InitializeWorkflow, _, _>::new(self.inbound.clone(), input, context, |input| {
-                    ready(Ok(next.run(input)))
+                    ready(Ok(create(input)))
                 });
-                // The SDK takes no error here; it fails the workflow task with a panic's text.
-                call.now().unwrap_or_else(|error| panic!("{error}"))
+                match call.now_or_input() {
+                    Ok(output) => output,
+                    // The SDK takes no error here, and a panic would go through it and end the worker. So the workflow is
+                    // created all the same, and its first task fails, before any code of it runs but `#[init]`.
+                    Err((error, Some(input))) => {
+                        self.initialize_failed.set(Some(error));
+                        create(input)
+                    }
+                    Err((error, None)) => panic!("{error}"),
+                }
             }
 
             fn execute<'a>(
@@ -99,6 +112,10 @@ macro_rules! intercept {
                 input: ExecuteWorkflowInput,
                 next: WorkflowNext<'a, ExecuteWorkflowInput, WorkflowInterceptorFuture<'a, ExecuteWorkflowResult>>,
             ) -> WorkflowInterceptorFuture<'a, ExecuteWorkflowResult> {
+                if let Some(error) = self.initialize_failed.take() {
+                    // Here the SDK catches a panic, and fails the workflow task with its text.
+                    panic!("{error}");
+                }
                 let call = Call::<ExecuteWorkflow, _, _>::new(self.inbound.clone(), input, context, |input| {
                     next.run(input)
                 });

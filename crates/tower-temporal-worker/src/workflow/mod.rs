@@ -29,6 +29,9 @@
 //! are built anew for each workflow a worker holds in memory, from the layers given here, so a layer's service can keep
 //! state of one workflow. They take only layers that are [`ReplaySafe`](tower_temporal_core::ReplaySafe).
 //!
+//! The SDK polls an outbound call once when it is made, and from then on only while the workflow's code awaits it. A layer
+//! that waits for a workflow timer before it calls inward goes on only then.
+//!
 //! `initialize_workflow`, `handle_query`, `validate_update` and `continue_as_new` are synchronous in the SDK: a layer that
 //! waits there fails the operation with an error that names it.
 //!
@@ -41,7 +44,9 @@
 //! - rejects the update or fails the query in `handle_update`, `validate_update` and `handle_query`;
 //! - fails the call in outbound operations, as the workflow code that made it sees it. A timer can't fail in the SDK:
 //!   there it fails the workflow, or the update, that started the timer;
-//! - fails the workflow task in `initialize_workflow`, since the SDK has no other way there.
+//! - fails the workflow's first task in `initialize_workflow`, since the SDK has no other way there. The workflow's
+//!   `#[init]` runs all the same, and nothing else of it. A layer that fails after that, or keeps the request's input to
+//!   itself and fails, panics through the SDK and ends the worker: let it fail before it calls inward.
 //!
 //! A panic fails the workflow task, as a panic in workflow code does.
 //!
