@@ -23,8 +23,8 @@ use temporalio_client::{
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, Headers, HeadersMut, Operation, Request, Target, call::Call, error,
-    scope::TaskScope,
+    BoxError, Category, ErrorKind, Headers, HeadersMut, Operation, Request, Target, call::Call,
+    error, scope::TaskScope,
 };
 
 macro_rules! operations {
@@ -74,6 +74,14 @@ macro_rules! operations {
 
                 fn error(error: BoxError) -> $error {
                     $error::Rpc(error::status(error))
+                }
+
+                fn kind(error: &$error) -> ErrorKind {
+                    match error {
+                        // Some of the SDK's errors do not name the status as their source.
+                        $error::Rpc(status) => ErrorKind::Status(status.code()),
+                        error => error::kind_in(error),
+                    }
                 }
             }
         )*
@@ -322,4 +330,34 @@ fn activity(identifier: &ActivityIdentifier) -> Target<'_> {
 
 fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::{Code, Status};
+
+    #[test]
+    fn the_status_in_an_error_is_found_though_it_is_no_source() {
+        let error = WorkflowInteractionError::Rpc(Status::unavailable("gone"));
+        assert!(
+            std::error::Error::source(&error).is_none(),
+            "the SDK has mended it"
+        );
+        let unavailable = ErrorKind::Status(Code::Unavailable);
+        assert_eq!(error::kind_of::<CancelWorkflow, _>(&error), unavailable);
+        assert_eq!(
+            error::kind_of::<CancelWorkflow, BoxError>(&error.into()),
+            unavailable
+        );
+    }
+
+    #[test]
+    fn an_error_that_names_the_status_as_its_source_is_looked_into_too() {
+        let error = WorkflowInteractionError::NotFound(Status::not_found("no such workflow"));
+        assert_eq!(
+            error::kind_of::<CancelWorkflow, _>(&error),
+            ErrorKind::Status(Code::NotFound)
+        );
+    }
 }

@@ -140,9 +140,25 @@ impl ErrorKind {
     }
 }
 
-/// Says what happened, from the error and what it was caused by: the outermost error that is known decides.
+/// Says what happened, from a middleware's error and what it was caused by. See [`kind_in`].
 pub fn kind(error: &BoxError) -> ErrorKind {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+    kind_in(error.as_ref())
+}
+
+/// Says what happened, from what a service of any stack failed with, boxed or not: the operation's own error, or a
+/// middleware's.
+pub fn kind_of<O: Operation, E: 'static>(error: &E) -> ErrorKind {
+    match find::<O, E>(error) {
+        Some(error) => O::kind(error),
+        None => (error as &dyn Any)
+            .downcast_ref::<BoxError>()
+            .map_or(ErrorKind::Other, kind),
+    }
+}
+
+/// Says what happened, from an error of any kind and what it was caused by: the outermost error that is known decides.
+pub fn kind_in(error: &(dyn Error + 'static)) -> ErrorKind {
+    let mut next = Some(error);
     while let Some(error) = next {
         if let Some(kind) = known(error) {
             return kind;

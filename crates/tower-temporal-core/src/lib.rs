@@ -74,7 +74,7 @@ pub use self::{
     error::{CallError, Denied, ErrorKind},
     from_fn::{FromFn, FromFnFuture, FromFnLayer, Next, NextFuture, from_fn},
     headers::{HeaderMap, HeaderMapMut, Headers, HeadersMut, InvalidHeaderValue},
-    on::{On, OnFuture, OnLayer, on},
+    on::{On, OnFuture, OnInner, OnLayer, on},
     operation::{Category, Operation},
     replay_safe::{AssertReplaySafe, ReplaySafe, assert_replay_safe},
     request::Request,

@@ -5,6 +5,7 @@ use std::{
     fmt,
     marker::PhantomData,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 use tower_layer::Layer;
@@ -44,12 +45,12 @@ pub struct OnLayer<O, L> {
 
 impl<O, L, S> Layer<S> for OnLayer<O, L>
 where
-    L: Layer<S>,
-    S: Clone,
+    L: Layer<OnInner<S>>,
 {
-    type Service = On<O, S, L::Service>;
+    type Service = On<O, OnInner<S>, L::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        let inner = OnInner::new(inner);
         On {
             applied: self.layer.layer(inner.clone()),
             inner,
@@ -129,6 +130,64 @@ where
     }
 }
 
+/// What is inside an [`on`]: all operations go on to it, one of them through the applied layer.
+///
+/// It is kept once for both, and cloned for a call when it is asked to be ready. A stack of many `on`s would double with
+/// each otherwise.
+pub struct OnInner<S> {
+    service: Arc<Mutex<S>>,
+    ready: Option<S>,
+}
+
+impl<S> OnInner<S> {
+    fn new(service: S) -> Self {
+        Self {
+            service: Arc::new(Mutex::new(service)),
+            ready: None,
+        }
+    }
+}
+
+impl<S> Clone for OnInner<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: self.service.clone(),
+            ready: None,
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for OnInner<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.service.fmt(f)
+    }
+}
+
+impl<R, S: Service<R> + Clone> Service<R> for OnInner<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        let Self { service, ready } = self;
+        ready
+            .get_or_insert_with(|| {
+                service
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone()
+            })
+            .poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        self.ready
+            .take()
+            .expect("`poll_ready` must have succeeded before `call`")
+            .call(request)
+    }
+}
+
 pin_project! {
     /// The future of [`On`] and of [`from_fn`](crate::from_fn()).
     #[must_use = "futures do nothing unless polled"]
@@ -204,5 +263,78 @@ pub(crate) fn same_type<A: 'static, B: 'static>(value: A) -> Result<B, A> {
     match (&mut value as &mut dyn Any).downcast_mut::<Option<B>>() {
         Some(same) => Ok(same.take().expect("it was just put there")),
         None => Err(value.expect("it was just put there")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Terminal,
+        probe::{self, ClientProbe, OtherProbe},
+    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tower::{ServiceBuilder, util::MapRequestLayer};
+
+    /// Counts how often it is cloned.
+    #[derive(Debug)]
+    struct Counting<S>(Arc<AtomicUsize>, S);
+
+    impl<S: Clone> Clone for Counting<S> {
+        fn clone(&self) -> Self {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Self(self.0.clone(), self.1.clone())
+        }
+    }
+
+    impl<P: Operation, S: Service<Request<P>>> Service<Request<P>> for Counting<S> {
+        type Response = S::Response;
+        type Error = S::Error;
+        type Future = S::Future;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+            self.1.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: Request<P>) -> S::Future {
+            self.1.call(request)
+        }
+    }
+
+    #[tokio::test]
+    async fn many_of_them_make_no_big_stack() {
+        let plus_one = || {
+            on::<ClientProbe, _>(MapRequestLayer::new(|mut request: Request<ClientProbe>| {
+                request.value += 1;
+                request
+            }))
+        };
+        let clones = Arc::new(AtomicUsize::new(0));
+        let in_stack = clones.clone();
+        let stack = ServiceBuilder::new()
+            .layer((plus_one(), plus_one(), plus_one(), plus_one()))
+            .layer((plus_one(), plus_one(), plus_one(), plus_one()))
+            .layer(tower::layer::layer_fn(move |inner| {
+                Counting(in_stack.clone(), inner)
+            }))
+            .service(Terminal);
+        let sdk = |input: probe::ProbeInput| Ok(input.value);
+        assert_eq!(
+            probe::call::<ClientProbe, _, _>(stack.clone(), 0, sdk)
+                .await
+                .unwrap(),
+            8
+        );
+        assert_eq!(
+            probe::call::<OtherProbe, _, _>(stack, 0, sdk)
+                .await
+                .unwrap(),
+            0
+        );
+        assert_eq!(
+            clones.load(Ordering::SeqCst),
+            2,
+            "what is inside is cloned once for each call"
+        );
     }
 }

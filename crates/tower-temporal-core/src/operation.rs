@@ -1,4 +1,4 @@
-use crate::{BoxError, Headers, HeadersMut, Scope, Target};
+use crate::{BoxError, ErrorKind, Headers, HeadersMut, Scope, Target, error};
 use std::fmt;
 
 /// One interceptable Temporal call.
@@ -45,6 +45,14 @@ pub trait Operation: Sized + 'static {
     ///
     /// The error is not one of this operation already: [`call::into_error`](crate::call::into_error) has looked.
     fn error(error: BoxError) -> Self::Error;
+
+    /// What happened, as far as this operation's error tells.
+    ///
+    /// By default that is what [`error::kind`](crate::error::kind) finds in the error and its causes. An error that keeps
+    /// its gRPC status to itself is looked into here.
+    fn kind(error: &Self::Error) -> ErrorKind {
+        error::kind_in(error)
+    }
 
     /// Whether this error is a failure, as opposed to an outcome that the SDK happens to carry in an `Err`: a
     /// continue-as-new, an activity that completes later, an error marked benign.
