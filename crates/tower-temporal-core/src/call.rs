@@ -78,7 +78,7 @@ where
     ///
     /// As [`now`](Self::now). With it comes the input, as the layers have left it, unless the next step has run or a
     /// layer has kept the input to itself.
-    pub fn now_or_input(self) -> Result<O::Output, (O::Error, Option<O::Input>)> {
+    pub fn now_or_input(self) -> Result<O::Output, ErrorAndInput<O>> {
         let slot = self.rendezvous.slot().clone();
         slot.keep_returned();
         self.now().map_err(|error| (error, slot.take_returned()))
@@ -168,6 +168,8 @@ where
         }
     }
 }
+/// What [`Call::now_or_input`] failed with, and the input if it came back.
+pub type ErrorAndInput<O> = (<O as Operation>::Error, Option<<O as Operation>::Input>);
 
 /// Turns what a stack failed with into the operation's error: itself if that is what it is, and otherwise what
 /// [`Operation::error`] makes of it.

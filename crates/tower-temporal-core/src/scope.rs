@@ -66,7 +66,7 @@ pub trait ContextKey: Sized + 'static {
 ///
 /// A layer that is generic over every operation can't name a workflow's types in its future: they are `!Send`, and
 /// clients would lose `Send` with them. This trait is the way round. Each operation says with
-/// [`Operation::Scope`](crate::Operation::Scope) which implementation it uses: [`TaskScope`] in clients and activities,
+/// [`Operation::Scope`] which implementation it uses: [`TaskScope`] in clients and activities,
 /// the workflow context in workflows.
 pub trait Scope<C>: 'static {
     /// A future that runs with the value set.

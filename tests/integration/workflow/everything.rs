@@ -12,16 +12,18 @@ use super::{
 use crate::support::{client, unique, with_worker};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 use temporalio_client::{
     WorkflowExecuteUpdateOptions, WorkflowFetchHistoryOptions, WorkflowHistory,
-    WorkflowQueryOptions, WorkflowStartOptions,
+    WorkflowQueryOptions, WorkflowStartOptions, WorkflowTerminateOptions,
 };
 use temporalio_common::protos::temporal::api::enums::v1::EventType;
 use temporalio_sdk::workflow_replayer::{
     WorkflowReplayError, WorkflowReplayFailure, WorkflowReplayer, WorkflowReplayerOptions,
 };
+use tokio::sync::Notify;
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_temporal::{
     ContextKey, Interceptors, Next, Request, from_fn, on,
@@ -260,4 +262,50 @@ async fn the_replayer_reports_a_stack_that_changes_commands() {
             "{plan:?} should be reported as nondeterminism, but {replayed:?}"
         );
     }
+}
+
+/// That no test here sees such a failure means something only if there would be one.
+#[tokio::test]
+async fn a_layer_that_is_woken_from_elsewhere_is_flagged_as_nondeterminism() {
+    let (log, elsewhere) = (Log::default(), Arc::new(Notify::new()));
+    let awaited = elsewhere.clone();
+    let waits = from_fn(
+        move |request: Request<ScheduleActivity>, next: Next<ScheduleActivity>| {
+            let awaited = awaited.clone();
+            async move {
+                awaited.notified().await;
+                next.run(request).await
+            }
+        },
+    );
+    let outbound = ServiceBuilder::new()
+        .layer(record("outer", &log))
+        .layer(waits);
+    let interceptors = Interceptors::builder().workflow_outbound(outbound).build();
+    let bench = Bench {
+        client: client(interceptors).await,
+        queue: unique("woken"),
+        log,
+    };
+    let test = async {
+        let handle = bench.start(vec![Step::Activity]).await;
+        bench.log.reached("outer", "schedule_activity", 1).await;
+        elsewhere.notify_waiters();
+        // The SDK looks when there is something to do for the workflow.
+        bench.poke(&handle, TEXT).await;
+        let failed = bench.wait_for(&handle, |history| {
+            attributes(history, |attributes| match attributes {
+                Attributes::WorkflowTaskFailedEventAttributes(failed) => failed.failure.clone(),
+                _ => None,
+            })
+        });
+        let failure = failed.await;
+        assert!(failure.message.contains("TMPRL1100"), "{failure:?}");
+        handle
+            .terminate(WorkflowTerminateOptions::default())
+            .await
+            .expect("it is still running");
+    };
+    let options = worker_options(&bench.queue);
+    with_worker(&bench.client, options, patiently(test)).await;
 }

@@ -228,3 +228,18 @@ async fn a_nexus_operation_is_cancelled_through_a_stack() {
     )
     .await;
 }
+
+/// A test that is killed can't drop anything.
+#[tokio::test]
+async fn the_python_worker_ends_with_the_process_that_started_it() {
+    let Some(mut greetings) = Greetings::serve().await else {
+        return;
+    };
+    drop(greetings.worker.stdin.take());
+    let ended = tokio::task::spawn_blocking(move || greetings.worker.wait());
+    tokio::time::timeout(PATIENCE, ended)
+        .await
+        .expect("it should end when its standard input does")
+        .expect("nothing panics there")
+        .expect("it can be waited for");
+}
