@@ -11,5 +11,6 @@ mod layers;
 mod middleware;
 mod propagation;
 mod support;
+mod trace;
 mod workflow;
 mod workflow_timeout;

@@ -23,7 +23,7 @@
 //! # });
 //! ```
 
-use crate::{Operation, Request};
+use crate::{Operation, Request, Target};
 use pin_project_lite::pin_project;
 use std::{
     any::{Any, TypeId},
@@ -85,6 +85,12 @@ pub trait Scope<C>: 'static {
         O: Operation<Context = C>,
         K: ContextKey,
         F: Future;
+
+    /// The workflow that surrounds the call, for calls in workflows; empty elsewhere.
+    fn caller(context: &C) -> Target<'_> {
+        let _ = context;
+        Target::new()
+    }
 
     /// Whether the code around the call is being replayed, so that side effects have happened already.
     fn is_replaying(context: &C) -> bool {

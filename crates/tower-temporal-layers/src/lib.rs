@@ -6,6 +6,14 @@
 //! | layer | feature | what it does | in workflows |
 //! |---|---|---|---|
 //! | [`PropagationLayer`](propagation::PropagationLayer) | `propagation` | carries a typed value in a Temporal header | yes |
+//! | [`TraceLayer`](trace::TraceLayer) | `trace` | a `tracing` span around every call | yes |
 
+#[cfg(feature = "trace")]
+mod call_info;
 #[cfg(feature = "propagation")]
 pub mod propagation;
+#[cfg(feature = "trace")]
+pub mod trace;
+
+#[cfg(feature = "trace")]
+pub use self::call_info::{CallInfo, Outcome};

@@ -84,6 +84,7 @@
 //! | `client` | yes | client operations; does not compile `temporalio-sdk-core` |
 //! | `worker` | yes | workflow and activity operations |
 //! | `propagation` | yes | [`propagation::PropagationLayer`] |
+//! | `trace` | yes | [`trace::TraceLayer`] |
 //! | `full` | | everything |
 
 #[cfg(feature = "client")]
@@ -108,6 +109,10 @@ pub use tower_temporal_client as client;
 #[cfg(feature = "propagation")]
 #[doc(inline)]
 pub use tower_temporal_layers::propagation;
+
+#[cfg(feature = "trace")]
+#[doc(inline)]
+pub use tower_temporal_layers::{CallInfo, Outcome, trace};
 
 #[cfg(feature = "worker")]
 #[doc(inline)]

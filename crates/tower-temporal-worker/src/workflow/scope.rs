@@ -11,7 +11,7 @@ use temporalio_sdk::{
     WorkflowContextView,
     workflow_interceptors::{SyncWorkflowInterceptorContext, WorkflowInterceptorContext},
 };
-use tower_temporal_core::{ContextKey, Operation, Request, Scope};
+use tower_temporal_core::{ContextKey, Operation, Request, Scope, Target};
 
 /// Context values that belong to a workflow's own context, so that replay sees the same.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +125,15 @@ impl Scope<WorkflowInterceptorContext> for WorkflowScope {
         WorkflowScoped { inner }
     }
 
+    fn caller(context: &WorkflowInterceptorContext) -> Target<'_> {
+        caller(
+            context.workflow_type(),
+            context.workflow_id(),
+            context.run_id(),
+            context.task_queue(),
+        )
+    }
+
     fn is_replaying(context: &WorkflowInterceptorContext) -> bool {
         context.is_replaying_history_events()
     }
@@ -157,6 +166,15 @@ impl Scope<SyncWorkflowInterceptorContext> for WorkflowScope {
         SyncScoped { scope, future }
     }
 
+    fn caller(context: &SyncWorkflowInterceptorContext) -> Target<'_> {
+        caller(
+            context.workflow_type(),
+            context.workflow_id(),
+            context.run_id(),
+            context.task_queue(),
+        )
+    }
+
     fn is_replaying(context: &SyncWorkflowInterceptorContext) -> bool {
         context.is_replaying_history_events()
     }
@@ -181,6 +199,28 @@ impl Scope<WorkflowContextView> for WorkflowScope {
         F: Future,
     {
         call(request)
+    }
+
+    fn caller(context: &WorkflowContextView) -> Target<'_> {
+        caller(
+            context.workflow_type(),
+            context.workflow_id(),
+            context.run_id(),
+            context.task_queue(),
+        )
+    }
+}
+
+fn caller<'a>(
+    workflow_type: &'a str,
+    workflow_id: &'a str,
+    run_id: &'a str,
+    task_queue: &'a str,
+) -> Target<'a> {
+    Target {
+        run_id: Some(run_id),
+        task_queue: Some(task_queue),
+        ..Target::workflow(Some(workflow_type), Some(workflow_id))
     }
 }
 
