@@ -15,7 +15,6 @@ use std::{
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
 };
-use tower::util::Oneshot;
 use tower_service::Service;
 
 pin_project! {
@@ -29,7 +28,7 @@ pin_project! {
         N: Step<O::Input>,
     {
         #[pin]
-        rendezvous: Rendezvous<Oneshot<S, Request<O>>, N, O::Input, Result<O::Output, O::Error>>,
+        rendezvous: Rendezvous<Entry<S, Request<O>>, N, O::Input, Result<O::Output, O::Error>>,
     }
 }
 
@@ -46,7 +45,7 @@ where
         let slot = Slot::new(!O::CATEGORY.is_workflow());
         let request = Request::with_slot(input, context, slot.clone());
         Self {
-            rendezvous: Rendezvous::new(slot, Oneshot::new(stack, request), next),
+            rendezvous: Rendezvous::new(slot, Entry::new(stack, request), next),
         }
     }
 
@@ -92,6 +91,53 @@ where
         f.debug_struct("Call")
             .field("operation", &O::NAME)
             .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Waits until the stack is ready, calls it, and goes on as its future.
+    ///
+    /// It is tower's `Oneshot`, but moves the request once instead of thrice; the SDK's inputs are large.
+    struct Entry<S, R>
+    where
+        S: Service<R>,
+    {
+        waiting: Option<(S, R)>,
+        #[pin]
+        called: Option<S::Future>,
+    }
+}
+
+impl<S, R> Entry<S, R>
+where
+    S: Service<R>,
+{
+    fn new(stack: S, request: R) -> Self {
+        Self {
+            waiting: Some((stack, request)),
+            called: None,
+        }
+    }
+}
+
+impl<S, R> Future for Entry<S, R>
+where
+    S: Service<R>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some((stack, _)) = this.waiting {
+            ready!(stack.poll_ready(cx))?;
+        }
+        if let Some((mut stack, request)) = this.waiting.take() {
+            this.called.set(Some(stack.call(request)));
+        }
+        this.called
+            .as_pin_mut()
+            .expect("it was called, now or before")
+            .poll(cx)
     }
 }
 

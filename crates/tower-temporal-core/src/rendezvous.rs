@@ -1,16 +1,16 @@
 //! How a borrowed continuation serves a `'static` stack: two futures meet, and neither owns the other.
 //!
 //! The SDK gives an interceptor a continuation that borrows and can run once; a tower stack is `'static`. So the
-//! continuation stays with the adapter, the *host*. What the innermost service returns is a *guest*: a `'static` future
-//! that hands the input over and waits for the result.
+//! continuation stays with the adapter, the *host*. The innermost service leaves the input in a slot that both know, and
+//! returns a *guest*: a small `'static` future that asks for the continuation to be run, and waits for the result.
 //!
 //! The host polls the stack, and while it does, it *lends itself* through a scoped thread-local. A guest that is polled
 //! inside that poll finds its host there and has it run the continuation in place. That is the usual way, and it is
 //! as if the stack had called the continuation: task-locals, tracing spans and workflow context that a layer sets
 //! around its inner future are set for the continuation too, and no waker is needed.
 //!
-//! A guest that is polled elsewhere (behind a [`Buffer`](tower::buffer::Buffer), on a spawned task) leaves the
-//! input in the slot and wakes the host, which then runs the continuation itself and wakes the guest with the result.
+//! A guest that is polled elsewhere (behind a [`Buffer`](tower::buffer::Buffer), on a spawned task) wakes the host, which
+//! then runs the continuation itself, leaves the result in the slot, and wakes the guest.
 //!
 //! Inside a workflow nothing may be woken, since the SDK takes any wake but its own for nondeterminism. There the host
 //! polls the stack and the continuation in turn until neither moves.
@@ -19,6 +19,7 @@ use crate::scope::Values;
 use pin_project_lite::pin_project;
 use scoped_tls_hkt::scoped_thread_local;
 use std::{
+    any::Any,
     cell::RefCell,
     mem,
     pin::Pin,
@@ -49,8 +50,9 @@ impl<'a> Frame<'a> {
 trait Drive {
     /// Which slot this is the host of.
     fn slot(&self) -> usize;
-    /// Runs the continuation as far as it goes. `false`: it is running already, further up the stack.
-    fn drive(&self, cx: &mut Context<'_>) -> bool;
+    /// Runs the continuation as far as it goes, and puts what it returns into `result`, an `Option<R>`.
+    /// `false`: it is running already, further up the stack.
+    fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool;
 }
 
 /// Where host and guest meet.
@@ -60,7 +62,7 @@ struct State<I, R> {
     phase: Phase<I, R>,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
-    /// The guest was last polled out of its host's reach, so the host must run the continuation itself.
+    /// The guest was last polled, and out of its host's reach, so the host must run the continuation itself.
     is_remote: bool,
     host: Option<Waker>,
     guest: Option<Waker>,
@@ -69,11 +71,11 @@ struct State<I, R> {
 }
 
 enum Phase<I, R> {
-    /// The guest has not been polled.
+    /// There is no guest yet.
     Open,
     /// The guest has left the input.
     Handed(I),
-    /// The host is running the continuation.
+    /// The host is running the continuation, or has run it in place.
     Running,
     /// The host has left the result.
     Done(R),
@@ -109,6 +111,18 @@ impl<I, R> Slot<I, R> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the guest has left, unless it is gone again.
+    fn take_input(&self) -> Option<I> {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Handed(_)) {
+            return None;
+        }
+        match mem::replace(&mut state.phase, Phase::Running) {
+            Phase::Handed(input) => Some(input),
+            _ => unreachable!("checked above"),
+        }
+    }
+
     fn id(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
     }
@@ -120,79 +134,66 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// The stack's side: hands over the input and waits for the result.
+/// The stack's side: asks for the continuation to be run, and waits for the result.
 pub(crate) struct Guest<I, R> {
     slot: Arc<Slot<I, R>>,
-    stage: Stage<I>,
-    values: Option<Values>,
+    stage: Stage,
 }
 
-enum Stage<I> {
-    New(I),
-    Inside,
+enum Stage {
+    Admitted,
+    Refused(Refusal),
     Finished,
 }
 
 impl<I, R> Guest<I, R> {
+    /// Leaves the input in the slot. Nothing is done with it before the guest is polled.
     pub(crate) fn new(slot: Arc<Slot<I, R>>, input: I) -> Self {
-        Self {
-            slot,
-            stage: Stage::New(input),
-            values: Values::current(),
-        }
-    }
-
-    fn hand_over(&mut self) -> Result<(), Refusal> {
-        let Stage::New(input) = mem::replace(&mut self.stage, Stage::Finished) else {
-            unreachable!("checked by the caller")
-        };
-        let mut state = self.slot.lock();
-        match state.phase {
+        let mut state = slot.lock();
+        let stage = match state.phase {
             Phase::Open => {
                 state.phase = Phase::Handed(input);
-                self.stage = Stage::Inside;
-                Ok(())
+                state.values = Values::current();
+                Stage::Admitted
             }
-            Phase::Closed => Err(Refusal::Gone),
-            _ => Err(Refusal::Twice),
-        }
+            Phase::Closed => Stage::Refused(Refusal::Gone),
+            _ => Stage::Refused(Refusal::Twice),
+        };
+        drop(state);
+        Self { slot, stage }
     }
 }
 
-// Nothing is pinned in here: the input is moved out.
-impl<I, R> Unpin for Guest<I, R> {}
-
-impl<I, R> Future for Guest<I, R> {
+impl<I, R: 'static> Future for Guest<I, R> {
     type Output = Result<R, Refusal>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        match this.stage {
-            Stage::New(_) => this.hand_over()?,
-            Stage::Inside => {}
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.stage {
+            Stage::Admitted => {}
+            Stage::Refused(refusal) => return Poll::Ready(Err(refusal)),
             Stage::Finished => {
                 panic!("the future of a Temporal call was polled after it completed")
             }
         }
 
-        let host = LENT.is_set().then(|| {
-            LENT.with(|frame| {
-                frame
-                    .find(this.slot.id())
-                    .is_some_and(|host| host.drive(cx))
-            })
-        });
-        let in_place = host.unwrap_or(false);
+        let mut result = None;
+        let in_place = lent(self.slot.id(), |host| host.drive(cx, &mut result));
+        if let Some(result) = result {
+            self.stage = Stage::Finished;
+            return Poll::Ready(Ok(result));
+        }
 
-        let mut state = this.slot.lock();
+        let mut state = self.slot.lock();
         match mem::replace(&mut state.phase, Phase::Left) {
             Phase::Done(result) => {
-                this.stage = Stage::Finished;
+                drop(state);
+                self.stage = Stage::Finished;
                 Poll::Ready(Ok(result))
             }
             Phase::Closed => {
                 state.phase = Phase::Closed;
-                this.stage = Stage::Finished;
+                drop(state);
+                self.stage = Stage::Finished;
                 Poll::Ready(Err(Refusal::Gone))
             }
             phase => {
@@ -200,7 +201,6 @@ impl<I, R> Future for Guest<I, R> {
                 state.is_remote = !in_place;
                 if !in_place && state.wakes {
                     state.guest = Some(cx.waker().clone());
-                    state.values = this.values.take().or(state.values.take());
                     let host = state.host.take();
                     drop(state);
                     wake(host);
@@ -213,18 +213,29 @@ impl<I, R> Future for Guest<I, R> {
 
 impl<I, R> Drop for Guest<I, R> {
     fn drop(&mut self) {
-        if matches!(self.stage, Stage::Inside) {
-            let mut state = self.slot.lock();
-            if !matches!(state.phase, Phase::Closed) {
-                let abandoned = mem::replace(&mut state.phase, Phase::Left);
-                // The host drops the continuation: after this poll, or when it is woken.
-                let host = state.host.take();
-                drop(state);
-                drop(abandoned);
-                wake(host);
-            }
+        if !matches!(self.stage, Stage::Admitted) {
+            return;
         }
+        let mut state = self.slot.lock();
+        let left = match state.phase {
+            // As if it had never been there.
+            Phase::Handed(_) => Phase::Open,
+            Phase::Running | Phase::Done(_) => Phase::Left,
+            Phase::Open | Phase::Left | Phase::Closed => return,
+        };
+        let abandoned = mem::replace(&mut state.phase, left);
+        state.is_remote = false;
+        // The host drops the continuation: after this poll, or when it is woken.
+        let host = state.host.take();
+        drop(state);
+        drop(abandoned);
+        wake(host);
     }
+}
+
+/// Calls `f` with the host of `slot`, if the caller is being polled by it; `false` if not.
+fn lent(slot: usize, f: impl FnOnce(&dyn Drive) -> bool) -> bool {
+    LENT.is_set() && LENT.with(|frame| frame.find(slot).is_some_and(f))
 }
 
 /// What the host continues with, once it has the input.
@@ -267,6 +278,7 @@ impl<N, I, R> Host<N, I, R>
 where
     N: Step<I>,
     N::Future: Future<Output = R>,
+    R: 'static,
 {
     /// Runs `f`, in which a guest can find this host.
     fn lend<T>(&self, f: impl FnOnce() -> T) -> T {
@@ -291,14 +303,34 @@ where
         }
     }
 
+    /// Runs the continuation as far as it goes. `None`: there is nothing to run, or it is running already, further up the
+    /// stack.
+    fn run(&self, cx: &mut Context<'_>) -> Option<Poll<R>> {
+        let mut progress = self.progress.try_borrow_mut().ok()?;
+        if let Progress::Waiting(_) = *progress {
+            let input = self.slot.take_input()?;
+            let Progress::Waiting(step) = mem::replace(&mut *progress, Progress::Finished) else {
+                unreachable!("checked above")
+            };
+            *progress = Progress::Running(step.start(input));
+        }
+        let Progress::Running(future) = &mut *progress else {
+            return None;
+        };
+        let polled = Pin::new(future).poll(cx);
+        if polled.is_ready() {
+            *progress = Progress::Finished;
+        }
+        Some(polled)
+    }
+
     /// Looks after a guest that could not run the continuation in place, once the stack itself can't go on.
     /// Says whether there is something new for the stack.
     fn attend(&self, cx: &mut Context<'_>) -> bool {
         let values = {
             let mut state = self.slot.lock();
             match state.phase {
-                Phase::Handed(_) => {}
-                Phase::Running if state.is_remote => {}
+                Phase::Handed(_) | Phase::Running if state.is_remote => {}
                 Phase::Left => {
                     drop(state);
                     self.progress.replace(Progress::Finished);
@@ -312,8 +344,17 @@ where
             state.wait(cx);
             state.values.clone()
         };
-        Values::enter(values.as_ref(), || self.drive(cx));
-        matches!(*self.progress.borrow(), Progress::Finished)
+        let Some(Poll::Ready(result)) = Values::enter(values.as_ref(), || self.run(cx)) else {
+            return false;
+        };
+        let mut state = self.slot.lock();
+        if let Phase::Running = state.phase {
+            state.phase = Phase::Done(result);
+        }
+        let guest = state.guest.take();
+        drop(state);
+        wake(guest);
+        true
     }
 }
 
@@ -334,39 +375,21 @@ impl<N, I, R> Drive for Host<N, I, R>
 where
     N: Step<I>,
     N::Future: Future<Output = R>,
+    R: 'static,
 {
     fn slot(&self) -> usize {
         self.slot.id()
     }
 
-    fn drive(&self, cx: &mut Context<'_>) -> bool {
-        let Ok(mut progress) = self.progress.try_borrow_mut() else {
-            return false;
-        };
-        if let Progress::Waiting(_) = *progress {
-            let mut state = self.slot.lock();
-            let Phase::Handed(input) = mem::replace(&mut state.phase, Phase::Running) else {
-                unreachable!("a host is driven only for its guest")
-            };
-            drop(state);
-            let Progress::Waiting(step) = mem::replace(&mut *progress, Progress::Finished) else {
-                unreachable!("checked above")
-            };
-            *progress = Progress::Running(step.start(input));
+    fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool {
+        let polled = self.run(cx);
+        if let Some(Poll::Ready(value)) = polled {
+            *result
+                .downcast_mut()
+                .expect("host and guest know the same slot") = Some(value);
+            return true;
         }
-        if let Progress::Running(future) = &mut *progress
-            && let Poll::Ready(result) = Pin::new(future).poll(cx)
-        {
-            *progress = Progress::Finished;
-            let mut state = self.slot.lock();
-            if let Phase::Running = state.phase {
-                state.phase = Phase::Done(result);
-            }
-            let guest = state.guest.take();
-            drop(state);
-            wake(guest);
-        }
-        true
+        polled.is_some()
     }
 }
 
@@ -416,6 +439,7 @@ where
     Fut: Future,
     N: Step<I>,
     N::Future: Future<Output = R>,
+    R: 'static,
 {
     type Output = Fut::Output;
 
@@ -552,14 +576,38 @@ mod tests {
         let slot = Slot::new(true);
         let first = Guest::new(slot.clone(), 1);
         let second = Guest::new(slot.clone(), 1);
-        let late = Guest::new(slot.clone(), 1);
         let meeting = Rendezvous::new(
-            slot,
+            slot.clone(),
             async move { (first.await, second.await) },
             |input: u32| ready(input + 1),
         );
         assert_eq!(meeting.await, (Ok(2), Err(Refusal::Twice)));
-        assert_eq!(late.await, Err(Refusal::Gone));
+        assert_eq!(Guest::new(slot, 1).await, Err(Refusal::Gone));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_was_never_polled_makes_room_for_the_next() {
+        let slot = Slot::new(true);
+        drop(Guest::new(slot.clone(), 1));
+        let guest = Guest::new(slot.clone(), 2);
+        let meeting = Rendezvous::new(slot, guest, |input: u32| ready(input + 1));
+        assert_eq!(meeting.await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn the_continuation_waits_until_the_guest_is_polled() {
+        let mut meeting = Box::pin(meet(
+            true,
+            |guest| async move {
+                tokio::task::yield_now().await;
+                let _guest = guest;
+                pending::<()>().await
+            },
+            |_| -> std::future::Ready<u32> { panic!("it was not asked for") },
+        ));
+        for _ in 0..3 {
+            assert!(futures_poll_once(&mut meeting).await.is_pending());
+        }
     }
 
     #[tokio::test]
