@@ -41,6 +41,7 @@ where
     N::Future: Future<Output = Result<O::Output, O::Error>>,
 {
     /// Sends `input` through `stack`, and what arrives at its end to `next`.
+    #[inline]
     pub fn new(stack: S, input: O::Input, context: O::Context, next: N) -> Self {
         let slot = Slot::new(!O::CATEGORY.is_workflow());
         let request = Request::with_slot(input, context, slot.clone());
@@ -112,6 +113,7 @@ impl<S, R> Entry<S, R>
 where
     S: Service<R>,
 {
+    #[inline]
     fn new(stack: S, request: R) -> Self {
         Self {
             waiting: Some((stack, request)),

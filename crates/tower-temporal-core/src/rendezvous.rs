@@ -20,8 +20,7 @@ use pin_project_lite::pin_project;
 use scoped_tls_hkt::scoped_thread_local;
 use std::{
     any::Any,
-    cell::RefCell,
-    mem,
+    cell::{Cell, RefCell},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -59,7 +58,11 @@ trait Drive {
 pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
 
 struct State<I, R> {
-    phase: Phase<I, R>,
+    phase: Phase,
+    /// What the guest has left. It and the result are not in the phase: they are large, and would be moved with it.
+    input: Option<I>,
+    /// What the host has left, unless it ran the continuation in place.
+    result: Option<R>,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
     /// The guest was last polled, and out of its host's reach, so the host must run the continuation itself.
@@ -70,15 +73,16 @@ struct State<I, R> {
     values: Option<Values>,
 }
 
-enum Phase<I, R> {
+#[derive(Clone, Copy)]
+enum Phase {
     /// There is no guest yet.
     Open,
     /// The guest has left the input.
-    Handed(I),
-    /// The host is running the continuation, or has run it in place.
+    Handed,
+    /// The host has taken the input.
     Running,
     /// The host has left the result.
-    Done(R),
+    Done,
     /// The guest has taken the result, or was dropped.
     Left,
     /// The host was dropped.
@@ -95,9 +99,12 @@ pub(crate) enum Refusal {
 }
 
 impl<I, R> Slot<I, R> {
+    #[inline]
     pub(crate) fn new(wakes: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             phase: Phase::Open,
+            input: None,
+            result: None,
             wakes,
             is_remote: false,
             host: None,
@@ -106,21 +113,20 @@ impl<I, R> Slot<I, R> {
         })))
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State<I, R>> {
         // Nothing can panic while the lock is held, except the drop of a user's value.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the guest has left, unless it is gone again.
+    #[inline]
     fn take_input(&self) -> Option<I> {
         let mut state = self.lock();
-        if !matches!(state.phase, Phase::Handed(_)) {
-            return None;
+        if let Phase::Handed = state.phase {
+            state.phase = Phase::Running;
         }
-        match mem::replace(&mut state.phase, Phase::Running) {
-            Phase::Handed(input) => Some(input),
-            _ => unreachable!("checked above"),
-        }
+        state.input.take()
     }
 
     fn id(self: &Arc<Self>) -> usize {
@@ -148,11 +154,13 @@ enum Stage {
 
 impl<I, R> Guest<I, R> {
     /// Leaves the input in the slot. Nothing is done with it before the guest is polled.
+    #[inline]
     pub(crate) fn new(slot: Arc<Slot<I, R>>, input: I) -> Self {
         let mut state = slot.lock();
         let stage = match state.phase {
             Phase::Open => {
-                state.phase = Phase::Handed(input);
+                state.phase = Phase::Handed;
+                state.input = Some(input);
                 state.values = Values::current();
                 Stage::Admitted
             }
@@ -184,20 +192,20 @@ impl<I, R: 'static> Future for Guest<I, R> {
         }
 
         let mut state = self.slot.lock();
-        match mem::replace(&mut state.phase, Phase::Left) {
-            Phase::Done(result) => {
+        match state.phase {
+            Phase::Done => {
+                state.phase = Phase::Left;
+                let result = state.result.take().expect("the host has left it");
                 drop(state);
                 self.stage = Stage::Finished;
                 Poll::Ready(Ok(result))
             }
             Phase::Closed => {
-                state.phase = Phase::Closed;
                 drop(state);
                 self.stage = Stage::Finished;
                 Poll::Ready(Err(Refusal::Gone))
             }
-            phase => {
-                state.phase = phase;
+            _ => {
                 state.is_remote = !in_place;
                 if !in_place && state.wakes {
                     state.guest = Some(cx.waker().clone());
@@ -217,14 +225,14 @@ impl<I, R> Drop for Guest<I, R> {
             return;
         }
         let mut state = self.slot.lock();
-        let left = match state.phase {
+        state.phase = match state.phase {
             // As if it had never been there.
-            Phase::Handed(_) => Phase::Open,
-            Phase::Running | Phase::Done(_) => Phase::Left,
+            Phase::Handed => Phase::Open,
+            Phase::Running | Phase::Done => Phase::Left,
             Phase::Open | Phase::Left | Phase::Closed => return,
         };
-        let abandoned = mem::replace(&mut state.phase, left);
         state.is_remote = false;
+        let abandoned = (state.input.take(), state.result.take());
         // The host drops the continuation: after this poll, or when it is woken.
         let host = state.host.take();
         drop(state);
@@ -234,6 +242,7 @@ impl<I, R> Drop for Guest<I, R> {
 }
 
 /// Calls `f` with the host of `slot`, if the caller is being polled by it; `false` if not.
+#[inline]
 fn lent(slot: usize, f: impl FnOnce(&dyn Drive) -> bool) -> bool {
     LENT.is_set() && LENT.with(|frame| frame.find(slot).is_some_and(f))
 }
@@ -254,6 +263,7 @@ where
 {
     type Future = F;
 
+    #[inline]
     fn start(self, input: I) -> F {
         self(input)
     }
@@ -265,13 +275,10 @@ where
     N: Step<I>,
 {
     slot: Arc<Slot<I, R>>,
-    progress: RefCell<Progress<N, N::Future>>,
-}
-
-enum Progress<N, F> {
-    Waiting(N),
-    Running(F),
-    Finished,
+    /// The continuation, before it runs.
+    step: Cell<Option<N>>,
+    /// The continuation, while it runs.
+    running: RefCell<Option<N::Future>>,
 }
 
 impl<N, I, R> Host<N, I, R>
@@ -306,20 +313,15 @@ where
     /// Runs the continuation as far as it goes. `None`: there is nothing to run, or it is running already, further up the
     /// stack.
     fn run(&self, cx: &mut Context<'_>) -> Option<Poll<R>> {
-        let mut progress = self.progress.try_borrow_mut().ok()?;
-        if let Progress::Waiting(_) = *progress {
+        let mut running = self.running.try_borrow_mut().ok()?;
+        if running.is_none() {
             let input = self.slot.take_input()?;
-            let Progress::Waiting(step) = mem::replace(&mut *progress, Progress::Finished) else {
-                unreachable!("checked above")
-            };
-            *progress = Progress::Running(step.start(input));
+            let step = self.step.take()?;
+            *running = Some(step.start(input));
         }
-        let Progress::Running(future) = &mut *progress else {
-            return None;
-        };
-        let polled = Pin::new(future).poll(cx);
+        let polled = Pin::new(running.as_mut()?).poll(cx);
         if polled.is_ready() {
-            *progress = Progress::Finished;
+            *running = None;
         }
         Some(polled)
     }
@@ -330,10 +332,10 @@ where
         let values = {
             let mut state = self.slot.lock();
             match state.phase {
-                Phase::Handed(_) | Phase::Running if state.is_remote => {}
+                Phase::Handed | Phase::Running if state.is_remote => {}
                 Phase::Left => {
                     drop(state);
-                    self.progress.replace(Progress::Finished);
+                    self.running.replace(None);
                     return false;
                 }
                 _ => {
@@ -349,7 +351,8 @@ where
         };
         let mut state = self.slot.lock();
         if let Phase::Running = state.phase {
-            state.phase = Phase::Done(result);
+            state.phase = Phase::Done;
+            state.result = Some(result);
         }
         let guest = state.guest.take();
         drop(state);
@@ -399,10 +402,14 @@ where
 {
     fn drop(&mut self) {
         let mut state = self.slot.lock();
-        let unfinished = mem::replace(&mut state.phase, Phase::Closed);
+        let abandoned = match state.phase {
+            Phase::Handed | Phase::Done => Some((state.input.take(), state.result.take())),
+            Phase::Open | Phase::Running | Phase::Left | Phase::Closed => None,
+        };
+        state.phase = Phase::Closed;
         let guest = state.guest.take();
         drop(state);
-        drop(unfinished);
+        drop(abandoned);
         wake(guest);
     }
 }
@@ -423,12 +430,14 @@ impl<Fut, N, I, R> Rendezvous<Fut, N, I, R>
 where
     N: Step<I>,
 {
+    #[inline]
     pub(crate) fn new(slot: Arc<Slot<I, R>>, stack: Fut, step: N) -> Self {
         Self {
             stack,
             host: Host {
                 slot,
-                progress: RefCell::new(Progress::Waiting(step)),
+                step: Cell::new(Some(step)),
+                running: RefCell::new(None),
             },
         }
     }

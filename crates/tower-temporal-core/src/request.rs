@@ -51,6 +51,7 @@ impl<O: Operation> Request<O> {
         }
     }
 
+    #[inline]
     pub(crate) fn with_slot(input: O::Input, context: O::Context, slot: Arc<CallSlot<O>>) -> Self {
         Self {
             input,
@@ -61,6 +62,7 @@ impl<O: Operation> Request<O> {
     }
 
     /// The guest that goes the way back, if there is one.
+    #[inline]
     pub(crate) fn into_guest(self) -> Option<CallGuest<O>> {
         let Self { input, slot, .. } = self;
         slot.map(|slot| Guest::new(slot, input))
