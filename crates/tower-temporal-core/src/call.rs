@@ -50,6 +50,14 @@ where
         }
     }
 
+    /// The same as [`new`](Self::new), built in the box it stays in: inputs are large, and a `Box::pin` of them moves them
+    /// once more.
+    #[inline]
+    pub fn boxed(stack: S, input: O::Input, context: O::Context, next: N) -> Pin<Box<Self>> {
+        let place = Box::new_uninit();
+        Box::into_pin(Box::write(place, Self::new(stack, input, context, next)))
+    }
+
     /// Runs the call at once, for the operations the SDK runs synchronously.
     ///
     /// # Errors
@@ -77,8 +85,10 @@ where
     type Output = Result<O::Output, O::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = ready!(self.project().rendezvous.poll(cx));
-        Poll::Ready(result.map_err(into_error::<O>))
+        Poll::Ready(match ready!(self.project().rendezvous.poll(cx)) {
+            Ok(output) => Ok(output),
+            Err(error) => Err(into_error::<O>(error)),
+        })
     }
 }
 

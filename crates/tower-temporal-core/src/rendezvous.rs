@@ -31,6 +31,7 @@ scoped_thread_local!(static LENT: for<'a> Frame<'a>);
 /// The hosts whose stacks are being polled on this thread, innermost first.
 #[derive(Clone, Copy)]
 struct Frame<'a> {
+    slot: usize,
     host: &'a dyn Drive,
     outer: Option<&'a Frame<'a>>,
 }
@@ -38,7 +39,7 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn find(&self, slot: usize) -> Option<&'a dyn Drive> {
         let mut frame = *self;
-        while frame.host.slot() != slot {
+        while frame.slot != slot {
             frame = *frame.outer?;
         }
         Some(frame.host)
@@ -47,8 +48,6 @@ impl<'a> Frame<'a> {
 
 /// A host, whatever its types.
 trait Drive {
-    /// Which slot this is the host of.
-    fn slot(&self) -> usize;
     /// Runs the continuation as far as it goes, and puts what it returns into `result`, an `Option<R>`.
     /// `false`: it is running already, further up the stack.
     fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool;
@@ -98,19 +97,31 @@ pub(crate) enum Refusal {
     Twice,
 }
 
-impl<I, R> Slot<I, R> {
+impl<I, R> Default for Slot<I, R> {
     #[inline]
-    pub(crate) fn new(wakes: bool) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+    fn default() -> Self {
+        Self(Mutex::new(State {
             phase: Phase::Open,
             input: None,
             result: None,
-            wakes,
+            wakes: true,
             is_remote: false,
             host: None,
             guest: None,
             values: None,
-        })))
+        }))
+    }
+}
+
+impl<I, R> Slot<I, R> {
+    #[inline]
+    pub(crate) fn new(wakes: bool) -> Arc<Self> {
+        // Built where it stays, which `Arc::new` does not do.
+        let slot = Arc::<Self>::default();
+        if !wakes {
+            slot.lock().wakes = false;
+        }
+        slot
     }
 
     #[inline]
@@ -290,40 +301,39 @@ where
     /// Runs `f`, in which a guest can find this host.
     fn lend<T>(&self, f: impl FnOnce() -> T) -> T {
         if LENT.is_set() {
-            LENT.with(|outer| {
-                LENT.set(
-                    Frame {
-                        host: self,
-                        outer: Some(&outer),
-                    },
-                    f,
-                )
-            })
+            LENT.with(|outer| LENT.set(self.frame(Some(&outer)), f))
         } else {
-            LENT.set(
-                Frame {
-                    host: self,
-                    outer: None,
-                },
-                f,
-            )
+            LENT.set(self.frame(None), f)
         }
     }
 
-    /// Runs the continuation as far as it goes. `None`: there is nothing to run, or it is running already, further up the
-    /// stack.
-    fn run(&self, cx: &mut Context<'_>) -> Option<Poll<R>> {
-        let mut running = self.running.try_borrow_mut().ok()?;
-        if running.is_none() {
-            let input = self.slot.take_input()?;
-            let step = self.step.take()?;
-            *running = Some(step.start(input));
+    fn frame<'a>(&'a self, outer: Option<&'a Frame<'a>>) -> Frame<'a> {
+        Frame {
+            slot: self.slot.id(),
+            host: self,
+            outer,
         }
-        let polled = Pin::new(running.as_mut()?).poll(cx);
-        if polled.is_ready() {
+    }
+
+    /// Runs the continuation as far as it goes, and puts what it returns into `result`.
+    /// `false`: there is nothing to run, or it is running already, further up the stack.
+    fn run(&self, cx: &mut Context<'_>, result: &mut Option<R>) -> bool {
+        let Ok(mut running) = self.running.try_borrow_mut() else {
+            return false;
+        };
+        if running.is_none()
+            && let Some(input) = self.slot.take_input()
+        {
+            *running = self.step.take().map(|step| step.start(input));
+        }
+        let Some(future) = &mut *running else {
+            return false;
+        };
+        if let Poll::Ready(value) = Pin::new(future).poll(cx) {
+            *result = Some(value);
             *running = None;
         }
-        Some(polled)
+        true
     }
 
     /// Looks after a guest that could not run the continuation in place, once the stack itself can't go on.
@@ -346,13 +356,15 @@ where
             state.wait(cx);
             state.values.clone()
         };
-        let Some(Poll::Ready(result)) = Values::enter(values.as_ref(), || self.run(cx)) else {
+        let mut result = None;
+        Values::enter(values.as_ref(), || self.run(cx, &mut result));
+        if result.is_none() {
             return false;
-        };
+        }
         let mut state = self.slot.lock();
         if let Phase::Running = state.phase {
             state.phase = Phase::Done;
-            state.result = Some(result);
+            state.result = result;
         }
         let guest = state.guest.take();
         drop(state);
@@ -380,19 +392,9 @@ where
     N::Future: Future<Output = R>,
     R: 'static,
 {
-    fn slot(&self) -> usize {
-        self.slot.id()
-    }
-
     fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool {
-        let polled = self.run(cx);
-        if let Some(Poll::Ready(value)) = polled {
-            *result
-                .downcast_mut()
-                .expect("host and guest know the same slot") = Some(value);
-            return true;
-        }
-        polled.is_some()
+        let result = result.downcast_mut();
+        self.run(cx, result.expect("host and guest know the same slot"))
     }
 }
 
