@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use std::{
     fmt,
     pin::{Pin, pin},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 use tower_service::Service;
 
@@ -27,7 +27,7 @@ pin_project! {
         N: Step<O::Input>,
     {
         #[pin]
-        rendezvous: Rendezvous<Oneshot<O, S>, N, O::Input, Result<O::Output, O::Error>>,
+        rendezvous: Rendezvous<Entry<O, S>, N, O::Input, Result<O::Output, O::Error>>,
     }
 }
 
@@ -40,12 +40,20 @@ where
     N::Future: Future<Output = Result<O::Output, O::Error>>,
 {
     /// Sends `input` through `stack`, and what arrives at its end to `next`.
+    #[inline]
     pub fn new(stack: S, input: O::Input, context: O::Context, next: N) -> Self {
         let slot = Slot::new(!O::CATEGORY.is_workflow());
         let request = Request::with_slot(input, context, slot.clone());
         Self {
-            rendezvous: Rendezvous::new(slot, Oneshot::new(stack, request), next),
+            rendezvous: Rendezvous::new(slot, Entry::new(stack, request), next),
         }
+    }
+
+    /// The same as [`new`](Self::new), built in the box it stays in: inputs are large, and `Box::pin` moves them once more.
+    #[inline]
+    pub fn boxed(stack: S, input: O::Input, context: O::Context, next: N) -> Pin<Box<Self>> {
+        let place = Box::new_uninit();
+        Box::into_pin(Box::write(place, Self::new(stack, input, context, next)))
     }
 
     /// Runs the call at once, for the operations the SDK runs synchronously.
@@ -62,16 +70,7 @@ where
             }
         }
     }
-}
 
-impl<O, S, N> Call<O, S, N>
-where
-    O: Operation,
-    S: Service<Request<O>, Response = O::Output>,
-    S::Error: Into<BoxError>,
-    N: Step<O::Input>,
-    N::Future: Future<Output = Result<O::Output, O::Error>>,
-{
     /// Runs the call at once, as [`now`](Self::now) does, for an SDK that must have its next step run all the same.
     ///
     /// # Errors
@@ -114,33 +113,36 @@ where
 }
 
 pin_project! {
-    /// Makes a stack ready, and calls it. It is [`tower::util::Oneshot`], except that the stack of a workflow has to be
-    /// ready at once, and that what it fails with becomes the operation's error.
-    #[project = OneshotProj]
-    enum Oneshot<O, S>
+    /// Waits until a stack is ready, calls it, and goes on as its future.
+    ///
+    /// It is tower's `Oneshot`, with three differences: the request, which is large, is moved once instead of thrice; the
+    /// stack of a workflow has to be ready at once; and what the stack fails with becomes the operation's error.
+    struct Entry<O, S>
     where
         O: Operation,
         S: Service<Request<O>>,
     {
-        Waiting { stack: S, request: Option<Request<O>> },
-        Called { #[pin] future: S::Future },
+        waiting: Option<(S, Request<O>)>,
+        #[pin]
+        called: Option<S::Future>,
     }
 }
 
-impl<O, S> Oneshot<O, S>
+impl<O, S> Entry<O, S>
 where
     O: Operation,
     S: Service<Request<O>>,
 {
+    #[inline]
     const fn new(stack: S, request: Request<O>) -> Self {
-        Self::Waiting {
-            stack,
-            request: Some(request),
+        Self {
+            waiting: Some((stack, request)),
+            called: None,
         }
     }
 }
 
-impl<O, S> Future for Oneshot<O, S>
+impl<O, S> Future for Entry<O, S>
 where
     O: Operation,
     S: Service<Request<O>, Response = O::Output>,
@@ -148,8 +150,9 @@ where
 {
     type Output = Result<O::Output, O::Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let OneshotProj::Waiting { stack, request } = self.as_mut().project() {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some((stack, _)) = this.waiting {
             match stack.poll_ready(cx) {
                 Poll::Ready(ready) => ready.map_err(into_error::<O>)?,
                 Poll::Pending if O::CATEGORY.is_workflow() => {
@@ -158,16 +161,22 @@ where
                 }
                 Poll::Pending => return Poll::Pending,
             }
-            let request = request.take().expect("the stack is called once");
-            let future = stack.call(request);
-            self.set(Self::Called { future });
         }
-        match self.project() {
-            OneshotProj::Called { future } => future.poll(cx).map_err(into_error::<O>),
-            OneshotProj::Waiting { .. } => unreachable!("it was just called"),
+        if let Some((mut stack, request)) = this.waiting.take() {
+            this.called.set(Some(stack.call(request)));
         }
+        let called = this
+            .called
+            .as_pin_mut()
+            .expect("it was called, now or before");
+        // A `map_err` would move the output once more.
+        Poll::Ready(match ready!(called.poll(cx)) {
+            Ok(output) => Ok(output),
+            Err(error) => Err(into_error::<O>(error)),
+        })
     }
 }
+
 /// What [`Call::now_or_input`] failed with, and the input if it came back.
 pub type ErrorAndInput<O> = (<O as Operation>::Error, Option<<O as Operation>::Input>);
 

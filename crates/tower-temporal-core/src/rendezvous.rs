@@ -1,16 +1,16 @@
 //! How a borrowed continuation serves a `'static` stack: two futures meet, and neither owns the other.
 //!
 //! The SDK gives an interceptor a continuation that borrows and can run once; a tower stack is `'static`. So the
-//! continuation stays with the adapter, the *host*. What the innermost service returns is a *guest*: a `'static` future
-//! that hands the input over and waits for the result.
+//! continuation stays with the adapter, the *host*. The innermost service leaves the input in a slot that both know, and
+//! returns a *guest*: a small `'static` future that asks for the continuation to be run, and waits for the result.
 //!
 //! The host polls the stack, and while it does, it *lends itself* through a scoped thread-local. A guest that is polled
 //! inside that poll finds its host there and has it run the continuation in place. That is the usual way, and it is
 //! as if the stack had called the continuation: task-locals, tracing spans and workflow context that a layer sets
 //! around its inner future are set for the continuation too, and no waker is needed.
 //!
-//! A guest that is polled elsewhere (behind a [`Buffer`](tower::buffer::Buffer), on a spawned task) leaves the
-//! input in the slot and wakes the host, which then runs the continuation itself and wakes the guest with the result.
+//! A guest that is polled elsewhere (behind a [`Buffer`](tower::buffer::Buffer), on a spawned task) wakes the host, which
+//! then runs the continuation itself, leaves the result in the slot, and wakes the guest.
 //!
 //! Inside a workflow nothing may be woken, since the SDK takes any wake but its own for nondeterminism. There the host
 //! polls the stack and the continuation in turn until neither moves.
@@ -19,8 +19,8 @@ use crate::scope::Values;
 use pin_project_lite::pin_project;
 use scoped_tls_hkt::scoped_thread_local;
 use std::{
-    cell::RefCell,
-    mem,
+    any::Any,
+    cell::{Cell, RefCell},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -31,6 +31,7 @@ scoped_thread_local!(static LENT: for<'a> Frame<'a>);
 /// The hosts whose stacks are being polled on this thread, innermost first.
 #[derive(Clone, Copy)]
 struct Frame<'a> {
+    slot: usize,
     host: &'a dyn Drive,
     outer: Option<&'a Frame<'a>>,
 }
@@ -38,7 +39,7 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn find(&self, slot: usize) -> Option<&'a dyn Drive> {
         let mut frame = *self;
-        while frame.host.slot() != slot {
+        while frame.slot != slot {
             frame = *frame.outer?;
         }
         Some(frame.host)
@@ -47,40 +48,43 @@ impl<'a> Frame<'a> {
 
 /// A host, whatever its types.
 trait Drive {
-    /// Which slot this is the host of.
-    fn slot(&self) -> usize;
-    /// Runs the continuation as far as it goes. `false`: it is running already, further up the stack.
-    fn drive(&self, cx: &mut Context<'_>) -> bool;
+    /// Runs the continuation as far as it goes, and puts what it returns into `result`, an `Option<R>`.
+    /// `false`: it is running already, further up the stack.
+    fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool;
 }
 
 /// Where host and guest meet.
 pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
 
 struct State<I, R> {
-    phase: Phase<I, R>,
+    phase: Phase,
+    /// What the guest has left, or what was given back. It and the result are not in the phase: they are large, and would
+    /// be moved with it.
+    input: Option<I>,
+    /// What the host has left, unless it ran the continuation in place.
+    result: Option<R>,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
-    /// The guest was last polled out of its host's reach, so the host must run the continuation itself.
+    /// Whether an input that is dropped on its way is kept.
+    keeps: bool,
+    /// The guest was last polled, and out of its host's reach, so the host must run the continuation itself.
     is_remote: bool,
     host: Option<Waker>,
     guest: Option<Waker>,
     /// The task's context values where the guest was made, for a continuation that is run for a remote guest.
     values: Option<Values>,
-    /// Whether an input that was dropped on its way is kept.
-    keeps: bool,
-    /// What was kept.
-    returned: Option<Box<I>>,
 }
 
-enum Phase<I, R> {
-    /// The guest has not been polled.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// There is no guest yet.
     Open,
     /// The guest has left the input.
-    Handed(I),
-    /// The host is running the continuation.
+    Handed,
+    /// The host has taken the input.
     Running,
     /// The host has left the result.
-    Done(R),
+    Done,
     /// The guest has taken the result, or was dropped.
     Left,
     /// The host was dropped.
@@ -96,46 +100,70 @@ pub(crate) enum Refusal {
     Twice,
 }
 
-impl<I, R> Slot<I, R> {
-    pub(crate) fn new(wakes: bool) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+impl<I, R> Default for Slot<I, R> {
+    #[inline]
+    fn default() -> Self {
+        Self(Mutex::new(State {
             phase: Phase::Open,
-            wakes,
+            input: None,
+            result: None,
+            wakes: true,
+            keeps: false,
             is_remote: false,
             host: None,
             guest: None,
             values: None,
-            keeps: false,
-            returned: None,
-        })))
+        }))
+    }
+}
+
+impl<I, R> Slot<I, R> {
+    #[inline]
+    pub(crate) fn new(wakes: bool) -> Arc<Self> {
+        // Built where it stays, which `Arc::new` does not do.
+        let slot = Arc::<Self>::default();
+        if !wakes {
+            slot.lock().wakes = false;
+        }
+        slot
     }
 
-    /// Keeps the input if it is dropped before it was handed over, for [`take_returned`](Self::take_returned).
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State<I, R>> {
+        // Nothing can panic while the lock is held, except the drop of a user's value.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the guest has left, unless it is gone again.
+    #[inline]
+    fn take_input(&self) -> Option<I> {
+        let mut state = self.lock();
+        if let Phase::Handed = state.phase {
+            state.phase = Phase::Running;
+        }
+        state.input.take()
+    }
+
+    /// Keeps the input if it is dropped before the host has it, for [`take_returned`](Self::take_returned).
     pub(crate) fn keep_returned(&self) {
         self.lock().keeps = true;
     }
 
     /// The input that was dropped on its way, if it was kept.
     pub(crate) fn take_returned(&self) -> Option<I> {
-        self.lock().returned.take().map(|input| *input)
+        self.lock().input.take()
     }
 
-    /// An input is dropped that was not handed over.
+    /// An input is dropped that was never left here.
     pub(crate) fn give_back(&self, input: I) {
         let mut state = self.lock();
-        if state.keeps {
-            let before = state.returned.replace(Box::new(input));
-            drop(state);
-            drop(before);
+        let abandoned = if state.keeps {
+            state.input.replace(input)
         } else {
-            drop(state);
-            drop(input);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<I, R>> {
-        // Nothing can panic while the lock is held, except the drop of a user's value.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            Some(input)
+        };
+        drop(state);
+        drop(abandoned);
     }
 
     fn id(self: &Arc<Self>) -> usize {
@@ -149,87 +177,75 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// The stack's side: hands over the input and waits for the result.
+/// The stack's side: asks for the continuation to be run, and waits for the result.
 pub(crate) struct Guest<I, R> {
     slot: Arc<Slot<I, R>>,
-    stage: Stage<I>,
-    values: Option<Values>,
+    stage: Stage,
 }
 
-enum Stage<I> {
-    New(I),
-    Inside,
+enum Stage {
+    Admitted,
+    Refused(Refusal),
     Finished,
 }
 
 impl<I, R> Guest<I, R> {
+    /// Leaves the input in the slot. Nothing is done with it before the guest is polled.
+    #[inline]
     pub(crate) fn new(slot: Arc<Slot<I, R>>, input: I) -> Self {
-        Self {
-            slot,
-            stage: Stage::New(input),
-            values: Values::current(),
-        }
-    }
-
-    fn hand_over(&mut self) -> Result<(), Refusal> {
-        let Stage::New(input) = mem::replace(&mut self.stage, Stage::Finished) else {
-            unreachable!("checked by the caller")
-        };
-        let mut state = self.slot.lock();
-        match state.phase {
+        let mut state = slot.lock();
+        let stage = match state.phase {
             Phase::Open => {
-                state.phase = Phase::Handed(input);
-                self.stage = Stage::Inside;
-                Ok(())
+                state.phase = Phase::Handed;
+                state.input = Some(input);
+                state.values = Values::current();
+                Stage::Admitted
             }
-            Phase::Closed => Err(Refusal::Gone),
-            _ => Err(Refusal::Twice),
-        }
+            Phase::Closed => Stage::Refused(Refusal::Gone),
+            _ => Stage::Refused(Refusal::Twice),
+        };
+        drop(state);
+        Self { slot, stage }
     }
 }
 
-// Nothing is pinned in here: the input is moved out.
-impl<I, R> Unpin for Guest<I, R> {}
-
-impl<I, R> Future for Guest<I, R> {
+impl<I, R: 'static> Future for Guest<I, R> {
     type Output = Result<R, Refusal>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        match this.stage {
-            Stage::New(_) => this.hand_over()?,
-            Stage::Inside => {}
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.stage {
+            Stage::Admitted => {}
+            Stage::Refused(refusal) => return Poll::Ready(Err(refusal)),
             Stage::Finished => {
                 panic!("the future of a Temporal call was polled after it completed")
             }
         }
 
-        let host = LENT.is_set().then(|| {
-            LENT.with(|frame| {
-                frame
-                    .find(this.slot.id())
-                    .is_some_and(|host| host.drive(cx))
-            })
-        });
-        let in_place = host.unwrap_or(false);
+        let mut result = None;
+        let in_place = lent(self.slot.id(), |host| host.drive(cx, &mut result));
+        if let Some(result) = result {
+            self.stage = Stage::Finished;
+            return Poll::Ready(Ok(result));
+        }
 
-        let mut state = this.slot.lock();
-        match mem::replace(&mut state.phase, Phase::Left) {
-            Phase::Done(result) => {
-                this.stage = Stage::Finished;
+        let mut state = self.slot.lock();
+        match state.phase {
+            Phase::Done => {
+                state.phase = Phase::Left;
+                let result = state.result.take().expect("the host has left it");
+                drop(state);
+                self.stage = Stage::Finished;
                 Poll::Ready(Ok(result))
             }
             Phase::Closed => {
-                state.phase = Phase::Closed;
-                this.stage = Stage::Finished;
+                drop(state);
+                self.stage = Stage::Finished;
                 Poll::Ready(Err(Refusal::Gone))
             }
-            phase => {
-                state.phase = phase;
+            _ => {
                 state.is_remote = !in_place;
                 if !in_place && state.wakes {
                     state.guest = Some(cx.waker().clone());
-                    state.values = this.values.take().or(state.values.take());
                     let host = state.host.take();
                     drop(state);
                     wake(host);
@@ -242,21 +258,35 @@ impl<I, R> Future for Guest<I, R> {
 
 impl<I, R> Drop for Guest<I, R> {
     fn drop(&mut self) {
-        let stage = mem::replace(&mut self.stage, Stage::Finished);
-        if let Stage::New(input) = stage {
-            self.slot.give_back(input);
-        } else if matches!(stage, Stage::Inside) {
-            let mut state = self.slot.lock();
-            if !matches!(state.phase, Phase::Closed) {
-                let abandoned = mem::replace(&mut state.phase, Phase::Left);
-                // The host drops the continuation: after this poll, or when it is woken.
-                let host = state.host.take();
-                drop(state);
-                drop(abandoned);
-                wake(host);
-            }
+        if !matches!(self.stage, Stage::Admitted) {
+            return;
         }
+        let mut state = self.slot.lock();
+        state.phase = match state.phase {
+            // As if it had never been there.
+            Phase::Handed => Phase::Open,
+            Phase::Running | Phase::Done => Phase::Left,
+            Phase::Open | Phase::Left | Phase::Closed => return,
+        };
+        state.is_remote = false;
+        let input = if state.keeps {
+            None
+        } else {
+            state.input.take()
+        };
+        let abandoned = (input, state.result.take());
+        // The host drops the continuation: after this poll, or when it is woken.
+        let host = state.host.take();
+        drop(state);
+        drop(abandoned);
+        wake(host);
     }
+}
+
+/// Calls `f` with the host of `slot`, if the caller is being polled by it; `false` if not.
+#[inline]
+fn lent(slot: usize, f: impl FnOnce(&dyn Drive) -> bool) -> bool {
+    LENT.is_set() && LENT.with(|frame| frame.find(slot).is_some_and(f))
 }
 
 /// What the host continues with, once it has the input.
@@ -275,6 +305,7 @@ where
 {
     type Future = F;
 
+    #[inline]
     fn start(self, input: I) -> F {
         self(input)
     }
@@ -286,41 +317,54 @@ where
     N: Step<I>,
 {
     slot: Arc<Slot<I, R>>,
-    progress: RefCell<Progress<N, N::Future>>,
-}
-
-enum Progress<N, F> {
-    Waiting(N),
-    Running(F),
-    Finished,
+    /// The continuation, before it runs.
+    step: Cell<Option<N>>,
+    /// The continuation, while it runs.
+    running: RefCell<Option<N::Future>>,
 }
 
 impl<N, I, R> Host<N, I, R>
 where
     N: Step<I>,
     N::Future: Future<Output = R>,
+    R: 'static,
 {
     /// Runs `f`, in which a guest can find this host.
     fn lend<T>(&self, f: impl FnOnce() -> T) -> T {
         if LENT.is_set() {
-            LENT.with(|outer| {
-                LENT.set(
-                    Frame {
-                        host: self,
-                        outer: Some(&outer),
-                    },
-                    f,
-                )
-            })
+            LENT.with(|outer| LENT.set(self.frame(Some(&outer)), f))
         } else {
-            LENT.set(
-                Frame {
-                    host: self,
-                    outer: None,
-                },
-                f,
-            )
+            LENT.set(self.frame(None), f)
         }
+    }
+
+    fn frame<'a>(&'a self, outer: Option<&'a Frame<'a>>) -> Frame<'a> {
+        Frame {
+            slot: self.slot.id(),
+            host: self,
+            outer,
+        }
+    }
+
+    /// Runs the continuation as far as it goes, and puts what it returns into `result`.
+    /// `false`: there is nothing to run, or it is running already, further up the stack.
+    fn run(&self, cx: &mut Context<'_>, result: &mut Option<R>) -> bool {
+        let Ok(mut running) = self.running.try_borrow_mut() else {
+            return false;
+        };
+        if running.is_none()
+            && let Some(input) = self.slot.take_input()
+        {
+            *running = self.step.take().map(|step| step.start(input));
+        }
+        let Some(future) = &mut *running else {
+            return false;
+        };
+        if let Poll::Ready(value) = Pin::new(future).poll(cx) {
+            *result = Some(value);
+            *running = None;
+        }
+        true
     }
 
     /// Looks after a guest that could not run the continuation in place, once the stack itself can't go on.
@@ -329,11 +373,10 @@ where
         let values = {
             let mut state = self.slot.lock();
             match state.phase {
-                Phase::Handed(_) => {}
-                Phase::Running if state.is_remote => {}
+                Phase::Handed | Phase::Running if state.is_remote => {}
                 Phase::Left => {
                     drop(state);
-                    self.progress.replace(Progress::Finished);
+                    self.running.replace(None);
                     return false;
                 }
                 _ => {
@@ -344,8 +387,20 @@ where
             state.wait(cx);
             state.values.clone()
         };
-        Values::enter(values.as_ref(), || self.drive(cx));
-        matches!(*self.progress.borrow(), Progress::Finished)
+        let mut result = None;
+        Values::enter(values.as_ref(), || self.run(cx, &mut result));
+        if result.is_none() {
+            return false;
+        }
+        let mut state = self.slot.lock();
+        if let Phase::Running = state.phase {
+            state.phase = Phase::Done;
+            state.result = result;
+        }
+        let guest = state.guest.take();
+        drop(state);
+        wake(guest);
+        true
     }
 }
 
@@ -366,39 +421,11 @@ impl<N, I, R> Drive for Host<N, I, R>
 where
     N: Step<I>,
     N::Future: Future<Output = R>,
+    R: 'static,
 {
-    fn slot(&self) -> usize {
-        self.slot.id()
-    }
-
-    fn drive(&self, cx: &mut Context<'_>) -> bool {
-        let Ok(mut progress) = self.progress.try_borrow_mut() else {
-            return false;
-        };
-        if let Progress::Waiting(_) = *progress {
-            let mut state = self.slot.lock();
-            let Phase::Handed(input) = mem::replace(&mut state.phase, Phase::Running) else {
-                unreachable!("a host is driven only for its guest")
-            };
-            drop(state);
-            let Progress::Waiting(step) = mem::replace(&mut *progress, Progress::Finished) else {
-                unreachable!("checked above")
-            };
-            *progress = Progress::Running(step.start(input));
-        }
-        if let Progress::Running(future) = &mut *progress
-            && let Poll::Ready(result) = Pin::new(future).poll(cx)
-        {
-            *progress = Progress::Finished;
-            let mut state = self.slot.lock();
-            if let Phase::Running = state.phase {
-                state.phase = Phase::Done(result);
-            }
-            let guest = state.guest.take();
-            drop(state);
-            wake(guest);
-        }
-        true
+    fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool {
+        let result = result.downcast_mut();
+        self.run(cx, result.expect("host and guest know the same slot"))
     }
 }
 
@@ -408,10 +435,14 @@ where
 {
     fn drop(&mut self) {
         let mut state = self.slot.lock();
-        let unfinished = mem::replace(&mut state.phase, Phase::Closed);
+        let abandoned = match state.phase {
+            Phase::Handed | Phase::Done => Some((state.input.take(), state.result.take())),
+            Phase::Open | Phase::Running | Phase::Left | Phase::Closed => None,
+        };
+        state.phase = Phase::Closed;
         let guest = state.guest.take();
         drop(state);
-        drop(unfinished);
+        drop(abandoned);
         wake(guest);
     }
 }
@@ -432,12 +463,14 @@ impl<Fut, N, I, R> Rendezvous<Fut, N, I, R>
 where
     N: Step<I>,
 {
+    #[inline]
     pub(crate) fn new(slot: Arc<Slot<I, R>>, stack: Fut, step: N) -> Self {
         Self {
             stack,
             host: Host {
                 slot,
-                progress: RefCell::new(Progress::Waiting(step)),
+                step: Cell::new(Some(step)),
+                running: RefCell::new(None),
             },
         }
     }
@@ -453,6 +486,7 @@ where
     Fut: Future,
     N: Step<I>,
     N::Future: Future<Output = R>,
+    R: 'static,
 {
     type Output = Fut::Output;
 
@@ -589,14 +623,38 @@ mod tests {
         let slot = Slot::new(true);
         let first = Guest::new(slot.clone(), 1);
         let second = Guest::new(slot.clone(), 1);
-        let late = Guest::new(slot.clone(), 1);
         let meeting = Rendezvous::new(
-            slot,
+            slot.clone(),
             async move { (first.await, second.await) },
             |input: u32| ready(input + 1),
         );
         assert_eq!(meeting.await, (Ok(2), Err(Refusal::Twice)));
-        assert_eq!(late.await, Err(Refusal::Gone));
+        assert_eq!(Guest::new(slot, 1).await, Err(Refusal::Gone));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_was_never_polled_makes_room_for_the_next() {
+        let slot = Slot::new(true);
+        drop(Guest::new(slot.clone(), 1));
+        let guest = Guest::new(slot.clone(), 2);
+        let meeting = Rendezvous::new(slot, guest, |input: u32| ready(input + 1));
+        assert_eq!(meeting.await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn the_continuation_waits_until_the_guest_is_polled() {
+        let mut meeting = Box::pin(meet(
+            true,
+            |guest| async move {
+                tokio::task::yield_now().await;
+                let _guest = guest;
+                pending::<()>().await
+            },
+            |_| -> std::future::Ready<u32> { panic!("it was not asked for") },
+        ));
+        for _ in 0..3 {
+            assert!(futures_poll_once(&mut meeting).await.is_pending());
+        }
     }
 
     #[tokio::test]

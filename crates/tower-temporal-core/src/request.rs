@@ -73,6 +73,7 @@ impl<O: Operation> Request<O> {
         }
     }
 
+    #[inline]
     pub(crate) fn with_slot(input: O::Input, context: O::Context, slot: Arc<CallSlot<O>>) -> Self {
         Self {
             input: Input {
@@ -85,6 +86,7 @@ impl<O: Operation> Request<O> {
     }
 
     /// The guest that goes the way back, if there is one.
+    #[inline]
     pub(crate) fn into_guest(mut self) -> Option<CallGuest<O>> {
         let slot = self.input.slot.take()?;
         Some(Guest::new(slot, self.input.take()))

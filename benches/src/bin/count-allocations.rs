@@ -1,0 +1,20 @@
+//! Prints the allocations per call of each case, as JSON. It is a program of its own, since counting costs instructions.
+
+use benches::cases;
+
+const CALLS: u32 = 100;
+
+fn main() {
+    let counts: Vec<_> = cases()
+        .iter()
+        .map(|case| {
+            case.run(10);
+            let counted = allocation_counter::measure(|| case.run(CALLS));
+            counted.count_total as f64 / f64::from(CALLS)
+        })
+        .collect();
+    println!(
+        "{}",
+        serde_json::to_string(&counts).expect("numbers are JSON")
+    );
+}

@@ -1,0 +1,71 @@
+//! Instructions per call: a process runs the cases under valgrind's callgrind and reads what that wrote.
+//!
+//! Callgrind counts inside [`counted`] only, and writes a file before each [`next_case`]. So each case is warm when it is
+//! counted, and no other code is.
+
+use crate::Case;
+use anyhow::{Context, Result, bail};
+use std::{fs, hint::black_box, path::Path, process::Command};
+
+const CALLS: u32 = 100;
+const COUNTED: &str = "benches::callgrind::counted";
+const NEXT_CASE: &str = "benches::callgrind::next_case";
+
+/// Runs the cases for callgrind to see.
+pub fn run(cases: &[Case]) {
+    for case in cases {
+        case.run(10);
+        counted(case);
+        next_case();
+    }
+}
+
+#[inline(never)]
+fn counted(case: &Case) {
+    black_box(case).run(CALLS);
+}
+
+#[inline(never)]
+fn next_case() {
+    black_box(());
+}
+
+/// Has callgrind run `program`, which calls [`run`], and returns the instructions per call of each case.
+///
+/// `None`: there is no valgrind here.
+pub fn count(program: &mut Command, directory: &Path, cases: usize) -> Result<Option<Vec<f64>>> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        return Ok(None);
+    }
+    let file = directory.join("callgrind.out");
+    let output = Command::new("valgrind")
+        .arg("--tool=callgrind")
+        .arg(format!("--toggle-collect={COUNTED}"))
+        .arg(format!("--dump-before={NEXT_CASE}"))
+        .arg(format!("--callgrind-out-file={}", file.display()))
+        .arg(program.get_program())
+        .args(program.get_args())
+        .output()
+        .context("valgrind could not be run")?;
+    if !output.status.success() {
+        bail!(
+            "valgrind failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    (1..=cases)
+        .map(|case| instructions(&file.with_extension(format!("out.{case}"))))
+        .collect::<Result<_>>()
+        .map(Some)
+}
+
+fn instructions(file: &Path) -> Result<f64> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let total: f64 = text
+        .lines()
+        .find_map(|line| line.strip_prefix("totals: "))
+        .with_context(|| format!("{} has no totals", file.display()))?
+        .trim()
+        .parse()?;
+    Ok(total / f64::from(CALLS))
+}

@@ -1,0 +1,77 @@
+//! What is measured: calls of the SDK with no interceptors, with N of the SDK's own, and with one stack of N layers.
+//!
+//! The layers and interceptors only pass through, so what they cost is what the machinery costs.
+
+pub mod callgrind;
+mod client;
+mod pass;
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How many layers, or interceptors, are measured.
+pub const LAYERS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+
+/// What stands between the caller and the SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// Nothing.
+    None,
+    /// So many of the SDK's own interceptors.
+    Sdk(usize),
+    /// One stack of so many layers.
+    Tower(usize),
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Sdk(n) => write!(f, "sdk {n}"),
+            Self::Tower(n) => write!(f, "tower {n}"),
+        }
+    }
+}
+
+/// One thing to measure.
+pub struct Case {
+    /// The call: `client: cancel_workflow`.
+    pub scenario: &'static str,
+    /// What surrounds the call.
+    pub variant: Variant,
+    calls: Box<dyn Fn(u32)>,
+}
+
+impl Case {
+    fn new(scenario: &'static str, variant: Variant, calls: impl Fn(u32) + 'static) -> Self {
+        Self {
+            scenario,
+            variant,
+            calls: Box::new(calls),
+        }
+    }
+
+    /// Makes the call so many times, one after the other.
+    pub fn run(&self, calls: u32) {
+        (self.calls)(calls);
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.scenario, self.variant)
+    }
+}
+
+/// Everything there is to measure. The order is the same in every process.
+pub fn cases() -> Vec<Case> {
+    client::cases()
+}
+
+fn variants() -> impl Iterator<Item = Variant> {
+    let pairs = LAYERS.map(|n| [Variant::Sdk(n), Variant::Tower(n)]);
+    [Variant::None]
+        .into_iter()
+        .chain(pairs.into_iter().flatten())
+}
