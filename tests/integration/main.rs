@@ -9,6 +9,7 @@ mod drift;
 mod fixtures;
 mod layers;
 mod middleware;
+mod misbehaving;
 mod propagation;
 mod support;
 mod workflow;

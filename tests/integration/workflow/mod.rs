@@ -4,6 +4,7 @@ mod cancellation;
 mod everything;
 mod inbound;
 mod layers;
+mod misbehaving;
 mod nexus;
 mod outbound;
 mod registration;
@@ -84,8 +85,17 @@ fn worker_options_builder(queue: &str) -> WorkerOptionsBuilder {
 /// Runs `test` with a worker whose stacks do what is planned.
 async fn bench<T>(plan: Plan, test: impl AsyncFnOnce(&Bench) -> T) -> T {
     let log = Log::default();
+    bench_with(interceptors(plan, &log), log, test).await
+}
+
+/// Runs `test` with a worker that has `interceptors`, whose recording layers write into `log`.
+async fn bench_with<T>(
+    interceptors: Interceptors,
+    log: Log,
+    test: impl AsyncFnOnce(&Bench) -> T,
+) -> T {
     let bench = Bench {
-        client: client(interceptors(plan, &log)).await,
+        client: client(interceptors).await,
         queue: unique("workflow"),
         log,
     };
