@@ -11,6 +11,8 @@ mod layers;
 mod middleware;
 mod misbehaving;
 mod propagation;
+mod replay;
+mod shutdown;
 mod support;
 mod workflow;
 mod workflow_timeout;
