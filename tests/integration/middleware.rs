@@ -39,7 +39,7 @@ use tower_temporal::{
     on,
 };
 
-async fn client_of<L>(layer: L) -> Client
+pub(crate) async fn client_of<L>(layer: L) -> Client
 where
     L: Layer<Terminal, Service: ClientService>,
 {
@@ -47,21 +47,24 @@ where
 }
 
 /// Starts a workflow that nobody runs.
-async fn start(client: &Client, id: &str) -> Result<(), WorkflowStartError> {
+pub(crate) async fn start(client: &Client, id: &str) -> Result<(), WorkflowStartError> {
     let options = WorkflowStartOptions::new(id, id).build();
     let start = client.start_workflow(Basket::run, "alice".to_owned(), options);
     start.await.map(drop)
 }
 
 /// Waits for the result of a workflow that nobody runs: a call that the server does not answer.
-async fn wait_in_vain(client: &Client, id: &str) -> Result<Vec<String>, WorkflowGetResultError> {
+pub(crate) async fn wait_in_vain(
+    client: &Client,
+    id: &str,
+) -> Result<Vec<String>, WorkflowGetResultError> {
     let handle = client.get_workflow_handle::<Basket>(id);
     let result = handle.get_result(WorkflowGetResultOptions::default());
     let patience = tokio::time::timeout(Duration::from_secs(30), result).await;
     patience.expect("a layer should have ended the call, or the test given it up")
 }
 
-async fn count(client: &Client) -> Result<usize, ClientError> {
+pub(crate) async fn count(client: &Client) -> Result<usize, ClientError> {
     let count = client.count_workflows("", WorkflowCountOptions::default());
     Ok(count.await?.count())
 }

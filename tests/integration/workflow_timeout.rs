@@ -1,6 +1,9 @@
 //! Deadlines in workflows, kept by workflow timers.
 
-use crate::support::{client, unique, with_worker};
+use crate::{
+    replay::replay,
+    support::{client, unique, with_worker},
+};
 use std::time::Duration;
 use temporalio_client::{
     UntypedWorkflow, WorkflowExecuteUpdateOptions, WorkflowFetchHistoryOptions,
@@ -12,7 +15,6 @@ use temporalio_sdk::{
     ActivityCancellationType, ActivityOptions, SyncWorkflowContext, WorkerOptions, WorkflowContext,
     WorkflowResult,
     activities::{ActivityContext, ActivityError},
-    workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions},
 };
 use tower_temporal::{
     Interceptors, on,
@@ -45,7 +47,7 @@ impl Activities {
 
 #[workflow]
 #[derive(Default)]
-struct Waits {
+pub(crate) struct Waits {
     done: bool,
 }
 
@@ -53,7 +55,10 @@ struct Waits {
 impl Waits {
     /// Runs the activity `name`, and says what came of it.
     #[run]
-    async fn run(ctx: &mut WorkflowContext<Self>, name: String) -> WorkflowResult<String> {
+    pub(crate) async fn run(
+        ctx: &mut WorkflowContext<Self>,
+        name: String,
+    ) -> WorkflowResult<String> {
         let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(60))
             .heartbeat_timeout(Duration::from_secs(1))
             .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
@@ -91,7 +96,10 @@ fn worker_options(queue: &str) -> WorkerOptions {
 }
 
 /// Runs the workflow, and gives its result and its history.
-async fn run(interceptors: Interceptors, activity: &str) -> (Result<String, String>, History) {
+pub(crate) async fn run(
+    interceptors: Interceptors,
+    activity: &str,
+) -> (Result<String, String>, History) {
     let client = client(interceptors).await;
     let queue = unique("workflow-timeout");
     with_worker(&client, worker_options(&queue), async {
@@ -121,23 +129,29 @@ fn has(history: &History, event_type: EventType) -> bool {
 }
 
 async fn assert_replays(interceptors: Interceptors, history: History) {
-    let options = WorkflowReplayerOptions::new()
-        .worker_plugin(interceptors)
-        .register_workflow::<Waits>()
-        .unwrap()
-        .build();
-    let replayer = WorkflowReplayer::new(options).unwrap();
-    replayer
-        .replay_workflow(history.into())
+    replay(history.into(), interceptors)
         .await
         .expect("the history replays");
 }
 
-fn activity_timeout(waits: bool) -> Interceptors {
+/// Gives activities half a second.
+pub(crate) fn activity_timeout(waits: bool) -> Interceptors {
     let timeout = TimeoutLayer::new(SHORT).wait_for_cancellation(waits);
     Interceptors::builder()
         .workflow_outbound(on::<ScheduleActivity, _>(timeout))
         .build()
+}
+
+/// Gives every call a minute.
+pub(crate) fn long_timeout() -> Interceptors {
+    let timeout = TimeoutLayer::new(Duration::from_secs(60));
+    Interceptors::builder().workflow_outbound(timeout).build()
+}
+
+/// Gives the workflow half a second.
+pub(crate) fn workflow_timeout() -> Interceptors {
+    let timeout = on::<ExecuteWorkflow, _>(TimeoutLayer::new(SHORT));
+    Interceptors::builder().workflow_inbound(timeout).build()
 }
 
 const TIMED_OUT: &str = "Activity failed: `schedule_activity` has timed out after 500ms";
@@ -168,14 +182,10 @@ async fn an_activity_that_takes_too_long_is_waited_for_if_asked() {
 
 #[tokio::test]
 async fn an_activity_in_time_leaves_no_timer_behind() {
-    let timeout = || {
-        let timeout = TimeoutLayer::new(Duration::from_secs(60));
-        Interceptors::builder().workflow_outbound(timeout).build()
-    };
-    let (result, history) = run(timeout(), "at once").await;
+    let (result, history) = run(long_timeout(), "at once").await;
     assert_eq!(result.as_deref(), Ok("in time"));
     assert!(!has(&history, EventType::TimerFired));
-    assert_replays(timeout(), history).await;
+    assert_replays(long_timeout(), history).await;
 }
 
 #[tokio::test]
@@ -209,16 +219,12 @@ async fn an_update_that_takes_too_long_is_rejected_and_the_workflow_goes_on() {
 
 #[tokio::test]
 async fn a_workflow_that_takes_too_long_fails() {
-    let timeout = || {
-        let timeout = on::<ExecuteWorkflow, _>(TimeoutLayer::new(SHORT));
-        Interceptors::builder().workflow_inbound(timeout).build()
-    };
-    let (result, history) = run(timeout(), "wait").await;
+    let (result, history) = run(workflow_timeout(), "wait").await;
     let error = result.unwrap_err();
     assert!(
         error.contains("`execute` has timed out after 500ms"),
         "{error}"
     );
     assert!(has(&history, EventType::WorkflowExecutionFailed));
-    assert_replays(timeout(), history).await;
+    assert_replays(workflow_timeout(), history).await;
 }

@@ -9,7 +9,10 @@ use super::{
     subject::{Created, Step, Subject, TEXT},
     worker_options,
 };
-use crate::support::{client, unique, with_worker};
+use crate::{
+    replay::replay,
+    support::{client, unique, with_worker},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -19,10 +22,11 @@ use temporalio_client::{
     WorkflowExecuteUpdateOptions, WorkflowFetchHistoryOptions, WorkflowHistory,
     WorkflowQueryOptions, WorkflowStartOptions, WorkflowTerminateOptions,
 };
-use temporalio_common::protos::temporal::api::enums::v1::EventType;
-use temporalio_sdk::workflow_replayer::{
-    WorkflowReplayError, WorkflowReplayFailure, WorkflowReplayer, WorkflowReplayerOptions,
+use temporalio_common::protos::temporal::api::{
+    enums::v1::EventType,
+    history::v1::{History, HistoryEvent},
 };
+use temporalio_sdk::workflow_replayer::{WorkflowReplayError, WorkflowReplayFailure};
 use tokio::sync::Notify;
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_temporal::{
@@ -32,7 +36,7 @@ use tower_temporal::{
 };
 
 /// Three recording layers, and between them what else a stack can have.
-fn many_layers(log: &Log) -> Interceptors {
+pub(crate) fn many_layers(log: &Log) -> Interceptors {
     let stack = ServiceBuilder::new()
         .layer(record("a", log))
         .layer(PropagationLayer::<UserId>::new())
@@ -60,8 +64,14 @@ fn many_layers(log: &Log) -> Interceptors {
         .build()
 }
 
-/// Runs workflows that make every call, and returns what they said and what the layers saw.
-async fn everything(max_cached_workflows: usize) -> (Vec<String>, Log) {
+/// The history of the workflow that makes every call, up to where it continues as new.
+pub(crate) async fn history_of_everything() -> History {
+    let (_, _, events) = everything(100).await;
+    History { events }
+}
+
+/// Runs workflows that make every call. Returns what they said, what the layers saw, and the history of the first run.
+async fn everything(max_cached_workflows: usize) -> (Vec<String>, Log, Vec<HistoryEvent>) {
     let log = Log::default();
     let bench = Bench {
         client: client(many_layers(&log)).await,
@@ -136,12 +146,12 @@ async fn everything(max_cached_workflows: usize) -> (Vec<String>, Log) {
             Some(11_000_000),
             "`on` should have made the timer a little longer"
         );
-        said
+        (said, first_run)
     };
     let mut options = worker_options(&bench.queue);
     options.max_cached_workflows = max_cached_workflows;
-    let said = with_worker(&bench.client, options, patiently(test)).await;
-    (said, log)
+    let (said, history) = with_worker(&bench.client, options, patiently(test)).await;
+    (said, log, history)
 }
 
 const SAID: [&str; 12] = [
@@ -161,7 +171,7 @@ const SAID: [&str; 12] = [
 
 #[tokio::test]
 async fn every_operation_passes_three_layers_in_order() {
-    let (said, log) = everything(100).await;
+    let (said, log, _) = everything(100).await;
     assert_eq!(said, SAID);
 
     let seen: BTreeSet<_> = log.all().iter().map(|seen| seen.operation).collect();
@@ -198,7 +208,7 @@ async fn every_operation_passes_three_layers_in_order() {
 
 #[tokio::test]
 async fn a_workflow_that_is_rebuilt_for_every_task_does_the_same() {
-    let (said, _) = everything(0).await;
+    let (said, ..) = everything(0).await;
     assert_eq!(said, SAID);
 }
 
@@ -219,19 +229,6 @@ async fn recorded() -> WorkflowHistory {
         WorkflowHistory::from_json(&json).expect("it was just written")
     })
     .await
-}
-
-async fn replay(
-    history: WorkflowHistory,
-    interceptors: Interceptors,
-) -> Result<(), WorkflowReplayError> {
-    let options = WorkflowReplayerOptions::new()
-        .register_workflow::<Subject>()
-        .expect("it is the only one")
-        .worker_plugin(interceptors)
-        .build();
-    let replayer = WorkflowReplayer::new(options)?;
-    patiently(replayer.replay_workflow(history)).await
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ pub(super) struct Seen {
 
 /// What recording layers have seen, replay left out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     seen: Arc<Mutex<Vec<Seen>>>,
     news: Arc<Notify>,
 }

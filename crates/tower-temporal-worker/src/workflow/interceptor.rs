@@ -1,12 +1,13 @@
 use super::{
     cancellation::Cancellation,
+    catch_panic::{CatchPanic, Panicked},
     error::{InitializeWorkflowError, SignalMiddlewareError},
     handler::{Handler, fail_handler},
     operations::*,
     table::workflow_operations,
 };
 use futures_util::{FutureExt, TryFutureExt};
-use std::{any::TypeId, cell::Cell, fmt, future::ready};
+use std::{any::TypeId, cell::Cell, fmt, future::ready, panic::resume_unwind};
 use temporalio_sdk::{
     TimerResult, WorkflowContextView, WorkflowTermination,
     workflow_interceptors::{
@@ -91,7 +92,8 @@ macro_rules! intercept {
             ) -> InitializeWorkflowOutput {
                 let next = Cell::new(Some(next));
                 let create = |input| next.take().expect("a workflow is created once").run(input);
-                let call = Call::<InitializeWorkflow, _, _>::new(self.inbound.clone(), input, context, |input| {
+                let stack = CatchPanic(self.inbound.clone());
+                let call = Call::<InitializeWorkflow, _, _>::new(stack, input, context, |input| {
                     ready(Ok(create(input)))
                 });
                 match call.now_or_input() {
@@ -102,7 +104,11 @@ macro_rules! intercept {
                         self.initialize_failed.set(Some(error));
                         create(input)
                     }
-                    Err((error, None)) => panic!("{error}"),
+                    Err((error, None)) => match error.0.downcast::<Panicked>() {
+                        // It may well be `#[init]` itself.
+                        Ok(panicked) => resume_unwind(Box::new(panicked.0)),
+                        Err(error) => panic!("{}", InitializeWorkflowError(error)),
+                    },
                 }
             }
 

@@ -45,10 +45,10 @@
 //! - fails the call in outbound operations, as the workflow code that made it sees it. A timer can't fail in the SDK:
 //!   there it fails the workflow, or the update, that started the timer;
 //! - fails the workflow's first task in `initialize_workflow`, since the SDK has no other way there. The workflow's
-//!   `#[init]` runs all the same, and nothing else of it. A layer that fails after that, or keeps the request's input to
-//!   itself and fails, panics through the SDK and ends the worker: let it fail before it calls inward.
+//!   `#[init]` runs all the same, and nothing else of it. A layer that fails or panics after that, or keeps the request's
+//!   input to itself and fails, panics through the SDK and ends the worker: let it fail before it calls inward.
 //!
-//! A panic fails the workflow task, as a panic in workflow code does.
+//! A panic fails the workflow task, as a panic in workflow code does. In `validate_update` it rejects the update.
 //!
 //! # Context values
 //!
@@ -56,6 +56,7 @@
 //! [`ContextValues::current`] reads it and [`ContextScope::scope`] sets it.
 
 mod cancellation;
+mod catch_panic;
 mod error;
 mod handler;
 mod interceptor;
