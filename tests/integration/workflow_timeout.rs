@@ -100,9 +100,20 @@ pub(crate) async fn run(
     interceptors: Interceptors,
     activity: &str,
 ) -> (Result<String, String>, History) {
+    run_cached(interceptors, activity, 100).await
+}
+
+/// Does so on a worker that keeps at most so many workflows in memory.
+async fn run_cached(
+    interceptors: Interceptors,
+    activity: &str,
+    max_cached_workflows: usize,
+) -> (Result<String, String>, History) {
     let client = client(interceptors).await;
     let queue = unique("workflow-timeout");
-    with_worker(&client, worker_options(&queue), async {
+    let mut options = worker_options(&queue);
+    options.max_cached_workflows = max_cached_workflows;
+    with_worker(&client, options, async {
         let options = WorkflowStartOptions::new(&queue, &queue).build();
         let handle = client
             .start_workflow(Waits::run, activity.to_owned(), options)
@@ -227,4 +238,23 @@ async fn a_workflow_that_takes_too_long_fails() {
     );
     assert!(has(&history, EventType::WorkflowExecutionFailed));
     assert_replays(workflow_timeout(), history).await;
+}
+
+#[tokio::test]
+async fn a_workflow_that_is_rebuilt_for_every_task_ends_the_same() {
+    for (interceptors, activity) in [
+        (activity_timeout as fn(bool) -> Interceptors, "forever"),
+        (|_| long_timeout(), "at once"),
+        (|_| workflow_timeout(), "wait"),
+    ] {
+        for waits in [false, true] {
+            let (warm, _) = run(interceptors(waits), activity).await;
+            let (rebuilt, history) = run_cached(interceptors(waits), activity, 0).await;
+            assert_eq!(rebuilt, warm, "`{activity}`");
+            assert!(
+                !has(&history, EventType::WorkflowTaskFailed),
+                "`{activity}`: a workflow task failed: {history:?}"
+            );
+        }
+    }
 }

@@ -212,6 +212,10 @@ where
 }
 
 /// A layer that answers `O` itself and never calls inward.
+#[allow(
+    clippy::type_complexity,
+    reason = "an alias can't have the closure's opaque type"
+)]
 pub(crate) fn answer<O: Operation>(
     answer: impl Fn(&Request<O>) -> O::Output + Clone,
 ) -> FromFnLayer<O, impl Fn(Request<O>, Next<O>) -> Ready<Result<O::Output, BoxError>> + Clone> {

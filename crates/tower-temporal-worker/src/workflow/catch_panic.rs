@@ -18,7 +18,7 @@ use tower_temporal_core::{BoxError, Operation, Request};
 pub(super) struct Panicked(pub(super) String);
 
 impl Panicked {
-    fn new(panic: Box<dyn Any + Send>) -> BoxError {
+    fn error(panic: Box<dyn Any + Send>) -> BoxError {
         let text = match panic.downcast::<String>() {
             Ok(text) => *text,
             Err(panic) => match panic.downcast::<&str>() {
@@ -45,7 +45,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match catch_unwind(AssertUnwindSafe(|| self.0.poll_ready(cx))) {
             Ok(ready) => ready.map_err(Into::into),
-            Err(panic) => Poll::Ready(Err(Panicked::new(panic))),
+            Err(panic) => Poll::Ready(Err(Panicked::error(panic))),
         }
     }
 
@@ -54,10 +54,10 @@ where
             Ok(call) => Box::pin(AssertUnwindSafe(call).catch_unwind().map(
                 |caught| match caught {
                     Ok(result) => result.map_err(Into::into),
-                    Err(panic) => Err(Panicked::new(panic)),
+                    Err(panic) => Err(Panicked::error(panic)),
                 },
             )),
-            Err(panic) => Box::pin(ready(Err(Panicked::new(panic)))),
+            Err(panic) => Box::pin(ready(Err(Panicked::error(panic)))),
         }
     }
 }
