@@ -7,14 +7,14 @@ use crate::Case;
 use anyhow::{Context, Result, bail};
 use std::{fs, hint::black_box, path::Path, process::Command};
 
-const CALLS: u32 = 100;
+const CALLS: u32 = 2000;
 const COUNTED: &str = "benches::callgrind::counted";
 const NEXT_CASE: &str = "benches::callgrind::next_case";
 
 /// Runs the cases for callgrind to see.
 pub fn run(cases: &[Case]) {
     for case in cases {
-        case.run(10);
+        case.run(case.step);
         counted(case);
         next_case();
     }

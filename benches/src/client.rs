@@ -14,12 +14,7 @@ use temporalio_common::data_converters::RawValue;
 use tokio::runtime::Runtime;
 use tower_temporal::client::Interceptor;
 
-pub(crate) fn cases() -> Vec<Case> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime can be built");
-    let runtime = Rc::new(runtime);
+pub(crate) fn cases(runtime: &Rc<Runtime>) -> Vec<Case> {
     let cancel = variants().map(|variant| cancel_workflow(runtime.clone(), variant));
     let start = variants().map(|variant| start_workflow(runtime.clone(), variant));
     cancel.chain(start).collect()

@@ -5,9 +5,10 @@
 pub mod callgrind;
 mod client;
 mod pass;
+mod workflow;
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 /// How many layers, or interceptors, are measured.
 pub const LAYERS: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -40,6 +41,8 @@ pub struct Case {
     pub scenario: &'static str,
     /// What surrounds the call.
     pub variant: Variant,
+    /// Calls are made in multiples of this.
+    pub step: u32,
     calls: Box<dyn Fn(u32)>,
 }
 
@@ -48,6 +51,7 @@ impl Case {
         Self {
             scenario,
             variant,
+            step: 1,
             calls: Box::new(calls),
         }
     }
@@ -66,7 +70,14 @@ impl fmt::Debug for Case {
 
 /// Everything there is to measure. The order is the same in every process.
 pub fn cases() -> Vec<Case> {
-    client::cases()
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be built");
+    let runtime = Rc::new(runtime);
+    let mut cases = client::cases(&runtime);
+    cases.extend(workflow::cases(&runtime));
+    cases
 }
 
 fn variants() -> impl Iterator<Item = Variant> {

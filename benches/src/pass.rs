@@ -3,9 +3,10 @@
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
+use tower_temporal::ReplaySafe;
 
 /// A layer that passes everything on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PassLayer;
 
 impl<S> Layer<S> for PassLayer {
@@ -15,6 +16,8 @@ impl<S> Layer<S> for PassLayer {
         Pass(inner)
     }
 }
+
+impl ReplaySafe for PassLayer {}
 
 /// The service of [`PassLayer`].
 #[derive(Clone, Debug)]

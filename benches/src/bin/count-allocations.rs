@@ -2,13 +2,13 @@
 
 use benches::cases;
 
-const CALLS: u32 = 100;
+const CALLS: u32 = 2000;
 
 fn main() {
     let counts: Vec<_> = cases()
         .iter()
         .map(|case| {
-            case.run(10);
+            case.run(case.step);
             let counted = allocation_counter::measure(|| case.run(CALLS));
             counted.count_total as f64 / f64::from(CALLS)
         })

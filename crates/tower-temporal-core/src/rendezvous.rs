@@ -61,8 +61,8 @@ struct State<I, R> {
     /// What the guest has left, or what was given back. It and the result are not in the phase: they are large, and would
     /// be moved with it.
     input: Option<I>,
-    /// What the host has left, unless it ran the continuation in place.
-    result: Option<R>,
+    /// What the host has left, unless it ran the continuation in place. That is rare, so the slot keeps no room for it.
+    result: Option<Box<R>>,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
     /// Whether an input that is dropped on its way is kept.
@@ -235,7 +235,7 @@ impl<I, R: 'static> Future for Guest<I, R> {
                 let result = state.result.take().expect("the host has left it");
                 drop(state);
                 self.stage = Stage::Finished;
-                Poll::Ready(Ok(result))
+                Poll::Ready(Ok(*result))
             }
             Phase::Closed => {
                 drop(state);
@@ -389,13 +389,13 @@ where
         };
         let mut result = None;
         Values::enter(values.as_ref(), || self.run(cx, &mut result));
-        if result.is_none() {
+        let Some(result) = result else {
             return false;
-        }
+        };
         let mut state = self.slot.lock();
         if let Phase::Running = state.phase {
             state.phase = Phase::Done;
-            state.result = result;
+            state.result = Some(Box::new(result));
         }
         let guest = state.guest.take();
         drop(state);

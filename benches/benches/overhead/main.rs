@@ -1,0 +1,71 @@
+//! `cargo bench`: what stacks and interceptors add to a call. Writes a table, `target/bench/summary.json` and plots.
+//!
+//! `cargo bench -- --quick` takes fewer samples of the time; the counts are exact either way.
+
+mod plot;
+mod summary;
+mod time;
+
+use anyhow::{Context, Result};
+use benches::{Case, callgrind, cases};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use summary::Summary;
+
+const UNDER_CALLGRIND: &str = "--under-callgrind";
+
+fn main() -> Result<()> {
+    let has = |flag: &str| env::args().any(|argument| argument == flag);
+    let cases = cases();
+    if has(UNDER_CALLGRIND) {
+        callgrind::run(&cases);
+        return Ok(());
+    }
+
+    eprintln!("counting allocations");
+    let allocations = allocations()?;
+    eprintln!("counting instructions");
+    let instructions = instructions(&cases)?;
+    if instructions.is_none() {
+        eprintln!("valgrind is not installed: instructions are skipped");
+    }
+    eprintln!("measuring time");
+    let nanoseconds = time::measure(&cases, if has("--quick") { 30 } else { 300 });
+
+    let summary = Summary::new(&cases, &allocations, instructions.as_deref(), &nanoseconds);
+    let directory = directory();
+    fs::create_dir_all(&directory)?;
+    fs::write(
+        directory.join("summary.json"),
+        serde_json::to_string_pretty(&summary)?,
+    )?;
+    plot::write(&summary, &directory)?;
+    println!("{summary}");
+    println!("{} has summary.json and the plots", directory.display());
+    Ok(())
+}
+
+fn allocations() -> Result<Vec<f64>> {
+    let output = Command::new(env!("CARGO_BIN_EXE_count-allocations")).output()?;
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        format!("allocations could not be counted: {stderr}")
+    })
+}
+
+fn instructions(cases: &[Case]) -> Result<Option<Vec<f64>>> {
+    let directory = tempfile::tempdir()?;
+    let mut program = Command::new(env::current_exe()?);
+    program.arg(UNDER_CALLGRIND);
+    callgrind::count(&mut program, directory.path(), cases.len())
+}
+
+/// `target/bench`, wherever the target directory is.
+fn directory() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_count-allocations"));
+    let target = program.ancestors().nth(2).unwrap_or(Path::new("."));
+    target.join("bench")
+}
