@@ -22,6 +22,11 @@
 //! `ctx.outbound().heartbeat(…)` and `ctx.outbound().info()` instead ([`ActivityContextExt`]) goes through the
 //! [`OutboundStack`] of its worker. Without one they do what the SDK's methods do.
 //!
+//! # Readiness
+//!
+//! An activity waits until its stack is ready, and holds its slot in the worker while it does, also when the server has given the
+//! attempt up: the SDK does not tell a stack of that. Put `load_shed` outside a layer that may not be ready for long.
+//!
 //! # Errors
 //!
 //! What an inbound middleware fails with becomes an

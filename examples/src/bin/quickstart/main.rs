@@ -44,7 +44,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         .client(stack.clone())
         .workflow_inbound(stack.clone())
         .workflow_outbound(stack.clone())
-        .activity_inbound(stack)
+        .activity_inbound(stack.clone())
+        .activity_outbound(stack)
         .build();
 
     let options = ClientOptions::new(server.namespace())

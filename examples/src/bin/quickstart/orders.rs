@@ -10,7 +10,9 @@ use temporalio_sdk::{
     WorkflowResult,
     activities::{ActivityContext, ActivityError},
 };
-use tower_temporal::{propagation::ContextKey, workflow::ContextValues};
+use tower_temporal::{
+    activity::ActivityContextExt, propagation::ContextKey, workflow::ContextValues,
+};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -45,7 +47,11 @@ impl Activities {
     }
 
     #[activity]
-    pub(crate) async fn charge(_: ActivityContext, item: String) -> Result<String, ActivityError> {
+    pub(crate) async fn charge(
+        ctx: ActivityContext,
+        item: String,
+    ) -> Result<String, ActivityError> {
+        ctx.outbound().heartbeat("charging".to_owned()).await?;
         match UserId::current() {
             Some(user) => Ok(format!("{user} pays for a {item}")),
             None => Err(anyhow::anyhow!("nobody is there to pay for a {item}").into()),

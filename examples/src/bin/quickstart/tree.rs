@@ -34,6 +34,7 @@ const EXPECTED: &[&str] = &[
     "start_timer",
     "continue_as_new",
     "execute_activity",
+    "heartbeat",
 ];
 
 /// Prints every call, and remembers whether it carried the user id.
@@ -147,7 +148,8 @@ impl Log {
             Category::ClientOutbound => 0,
             Category::WorkflowInbound => 1,
             Category::WorkflowOutbound => 2,
-            Category::ActivityInbound | Category::ActivityOutbound => 3,
+            Category::ActivityInbound => 3,
+            Category::ActivityOutbound => 4,
         };
         let user = match user {
             Some(user) => format!("user_id={user}"),

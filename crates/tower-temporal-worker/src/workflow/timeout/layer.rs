@@ -25,8 +25,8 @@ use tower_temporal_core::ReplaySafe;
 /// Synchronous operations and timers pass it by, and so do `cancel_external_workflow` and `continue_as_new` as they wait
 /// for nothing.
 ///
-/// Like every change of a workflow's commands, adding this layer to a stack, or changing where it applies, breaks the replay of
-/// workflows that are already running, unless they are kept on their worker's version.
+/// It changes a workflow's commands. Like every such change, adding this layer to a stack, taking it away, or changing where
+/// it applies can break the replay of workflows that are already running, unless they are kept on their worker's version.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeoutLayer {
     timeout: Duration,
