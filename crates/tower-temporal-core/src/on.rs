@@ -148,6 +148,15 @@ impl<S> OnInner<S> {
     }
 }
 
+impl<S: Clone> OnInner<S> {
+    fn cloned(&self) -> S {
+        self.service
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
 impl<S> Clone for OnInner<S> {
     fn clone(&self) -> Self {
         Self {
@@ -169,22 +178,16 @@ impl<R, S: Service<R> + Clone> Service<R> for OnInner<S> {
     type Future = S::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        let Self { service, ready } = self;
-        ready
-            .get_or_insert_with(|| {
-                service
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone()
-            })
-            .poll_ready(cx)
+        if self.ready.is_none() {
+            self.ready = Some(self.cloned());
+        }
+        self.ready.as_mut().expect("it was just set").poll_ready(cx)
     }
 
     fn call(&mut self, request: R) -> S::Future {
-        self.ready
-            .take()
-            .expect("`poll_ready` must have succeeded before `call`")
-            .call(request)
+        // A caller that has not asked first is the service's own to deal with.
+        let mut service = self.ready.take().unwrap_or_else(|| self.cloned());
+        service.call(request)
     }
 }
 
