@@ -56,12 +56,10 @@ trait Drive {
 /// Where host and guest meet.
 pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
 
+// The input comes last: an empty one, amidst the rest, is copied with it when a slot is made.
+#[repr(C)]
 struct State<I, R> {
     phase: Phase,
-    /// What the guest has left. It and the result are not in the phase: they are large, and would be moved with it.
-    input: Option<I>,
-    /// What the host has left, unless it ran the continuation in place. That is rare, so the slot keeps no room for it.
-    result: Option<Box<R>>,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
     /// The guest was last polled, and out of its host's reach, so the host must run the continuation itself.
@@ -70,6 +68,10 @@ struct State<I, R> {
     guest: Option<Waker>,
     /// The task's context values where the guest was made, for a continuation that is run for a remote guest.
     values: Option<Values>,
+    /// What the host has left, unless it ran the continuation in place. That is rare, so the slot keeps no room for it.
+    result: Option<Box<R>>,
+    /// What the guest has left. It and the result are not in the phase: they would be moved with it, and inputs are large.
+    input: Option<I>,
 }
 
 #[derive(Clone, Copy)]
