@@ -17,7 +17,7 @@ pub(crate) fn measure(cases: &[Case], turns: usize) -> Vec<f64> {
             samples.push(per_call(case, *calls));
         }
     }
-    samples.iter_mut().map(median).collect()
+    samples.iter_mut().map(|samples| median(samples)).collect()
 }
 
 fn calls_per_turn(case: &Case) -> u32 {
@@ -36,7 +36,7 @@ fn per_call(case: &Case, calls: u32) -> f64 {
     start.elapsed().as_nanos() as f64 / f64::from(calls)
 }
 
-fn median(samples: &mut Vec<f64>) -> f64 {
+fn median(samples: &mut [f64]) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]
 }

@@ -56,13 +56,10 @@ trait Drive {
 /// Where host and guest meet.
 pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
 
+// The input comes last: an empty one, amidst the rest, is copied with it when a slot is made.
+#[repr(C)]
 struct State<I, R> {
     phase: Phase,
-    /// What the guest has left, or what was given back. It and the result are not in the phase: they are large, and would
-    /// be moved with it.
-    input: Option<I>,
-    /// What the host has left, unless it ran the continuation in place. That is rare, so the slot keeps no room for it.
-    result: Option<Box<R>>,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
     /// Whether an input that is dropped on its way is kept.
@@ -73,6 +70,11 @@ struct State<I, R> {
     guest: Option<Waker>,
     /// The task's context values where the guest was made, for a continuation that is run for a remote guest.
     values: Option<Values>,
+    /// What the host has left, unless it ran the continuation in place. That is rare, so the slot keeps no room for it.
+    result: Option<Box<R>>,
+    /// What the guest has left, or what was given back. It and the result are not in the phase: they would be moved with it,
+    /// and inputs are large.
+    input: Option<I>,
 }
 
 #[derive(Clone, Copy)]
