@@ -1,6 +1,6 @@
 //! Instructions per call: a process runs the cases under valgrind's callgrind and reads what that wrote.
 //!
-//! Callgrind counts inside [`counted`] only, and writes a file before each [`next_case`]. So each case is warm when it is
+//! Callgrind counts inside `counted` only, and writes a file before each `next_case`. So each case is warm when it is
 //! counted, and no other code is.
 
 use crate::Case;
