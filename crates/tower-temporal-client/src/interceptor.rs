@@ -1,18 +1,14 @@
 use crate::ClientService;
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt;
 use tower_layer::Layer;
-use tower_temporal_core::Terminal;
+use tower_temporal_core::{Terminal, call::SharedStack};
 
 /// A stack of layers as an interceptor of a Temporal client.
 ///
 /// It implements [`temporalio_client::ClientInterceptor`]: give it to
 /// [`ClientOptions::client_interceptors`](temporalio_client::ClientOptions). See the [crate](crate) for an example.
 pub struct Interceptor<S> {
-    // Services need not be `Sync`, and the SDK calls from many threads. The lock is held for a clone.
-    stack: Mutex<S>,
+    pub(crate) stack: SharedStack<S>,
 }
 
 impl<S: ClientService> Interceptor<S> {
@@ -22,15 +18,8 @@ impl<S: ClientService> Interceptor<S> {
         L: Layer<Terminal, Service = S>,
     {
         Self {
-            stack: Mutex::new(layer.layer(Terminal)),
+            stack: SharedStack::new(layer.layer(Terminal)),
         }
-    }
-
-    pub(crate) fn stack(&self) -> S {
-        self.stack
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 

@@ -116,7 +116,7 @@ macro_rules! operations {
                 input: $input,
                 next: temporalio_client::Next<'a, $input, BoxFuture<'a, Result<$output, $error>>>,
             ) -> BoxFuture<'a, Result<$output, $error>> {
-                Call::<$operation, _, _>::boxed(self.stack(), input, (), |input| next.run(input))
+                Call::<$operation, _, _>::boxed(self.stack.get(), input, (), |input| next.run(input))
             }
         )*}
     };

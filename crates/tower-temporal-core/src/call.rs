@@ -12,9 +12,32 @@ use pin_project_lite::pin_project;
 use std::{
     fmt,
     pin::{Pin, pin},
+    sync::{Mutex, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 use tower_service::Service;
+
+/// A stack that is kept once and cloned for each call, from any thread.
+///
+/// Services need not be `Sync`, and the SDK calls from many threads: the lock is held for a clone.
+#[derive(Debug)]
+pub struct SharedStack<S>(Mutex<S>);
+
+impl<S: Clone> SharedStack<S> {
+    /// Keeps `stack`.
+    pub const fn new(stack: S) -> Self {
+        Self(Mutex::new(stack))
+    }
+
+    /// A clone of the stack, for one call.
+    pub fn get(&self) -> S {
+        // A panic while it was held was one in a service's `clone`, which has left the service as it was.
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
 
 pin_project! {
     /// A call on its way through a stack: readiness is awaited, the stack is called, and the SDK's next step runs when
@@ -198,7 +221,7 @@ mod tests {
     };
     use std::{
         future::{pending, ready},
-        sync::{Arc, Mutex},
+        sync::Arc,
         time::Duration,
     };
     use tower::{

@@ -1,11 +1,11 @@
-use crate::{BoxError, Operation, Request};
+use crate::{BoxError, Operation, Request, call::SharedStack};
 use pin_project_lite::pin_project;
 use std::{
     any::{Any, TypeId},
     fmt,
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tower_layer::Layer;
@@ -46,6 +46,7 @@ pub struct OnLayer<O, L> {
 impl<O, L, S> Layer<S> for OnLayer<O, L>
 where
     L: Layer<OnInner<S>>,
+    S: Clone,
 {
     type Service = On<O, OnInner<S>, L::Service>;
 
@@ -135,25 +136,16 @@ where
 /// It is kept once for both, and cloned for a call when it is asked to be ready. A stack of many `on`s would double with
 /// each otherwise.
 pub struct OnInner<S> {
-    service: Arc<Mutex<S>>,
+    service: Arc<SharedStack<S>>,
     ready: Option<S>,
 }
 
-impl<S> OnInner<S> {
+impl<S: Clone> OnInner<S> {
     fn new(service: S) -> Self {
         Self {
-            service: Arc::new(Mutex::new(service)),
+            service: Arc::new(SharedStack::new(service)),
             ready: None,
         }
-    }
-}
-
-impl<S: Clone> OnInner<S> {
-    fn cloned(&self) -> S {
-        self.service
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 
@@ -179,14 +171,14 @@ impl<R, S: Service<R> + Clone> Service<R> for OnInner<S> {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         if self.ready.is_none() {
-            self.ready = Some(self.cloned());
+            self.ready = Some(self.service.get());
         }
         self.ready.as_mut().expect("it was just set").poll_ready(cx)
     }
 
     fn call(&mut self, request: R) -> S::Future {
         // A caller that has not asked first is the service's own to deal with.
-        let mut service = self.ready.take().unwrap_or_else(|| self.cloned());
+        let mut service = self.ready.take().unwrap_or_else(|| self.service.get());
         service.call(request)
     }
 }

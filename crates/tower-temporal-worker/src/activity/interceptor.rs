@@ -1,21 +1,20 @@
 use super::{ActivityInboundService, ExecuteActivity, ExecuteActivityError, OutboundStack};
 use futures_util::TryFutureExt;
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt;
 use temporalio_sdk::interceptors::{
     ActivityInboundInterceptor, ExecuteActivityInput, ExecuteActivityOutput, Next,
 };
 use tower_layer::Layer;
-use tower_temporal_core::{Terminal, call::Call};
+use tower_temporal_core::{
+    Terminal,
+    call::{Call, SharedStack},
+};
 
 /// A stack of layers as an interceptor of a worker's activities.
 ///
 /// It implements [`ActivityInboundInterceptor`]. See the [module](super) for an example.
 pub struct Interceptor<S> {
-    // Services need not be `Sync`, and the SDK calls from many threads. The lock is held for a clone.
-    stack: Mutex<S>,
+    stack: SharedStack<S>,
     outbound: Option<OutboundStack>,
 }
 
@@ -26,7 +25,7 @@ impl<S: ActivityInboundService> Interceptor<S> {
         L: Layer<Terminal, Service = S>,
     {
         Self {
-            stack: Mutex::new(layer.layer(Terminal)),
+            stack: SharedStack::new(layer.layer(Terminal)),
             outbound: None,
         }
     }
@@ -44,16 +43,11 @@ impl<S: ActivityInboundService> ActivityInboundInterceptor for Interceptor<S> {
         input: ExecuteActivityInput,
         next: Next<'a, ExecuteActivityInput, ExecuteActivityOutput<'a>>,
     ) -> ExecuteActivityOutput<'a> {
-        let stack = self
-            .stack
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
         let outbound = self
             .outbound
             .clone()
             .map(|outbound| (outbound, input.activity_info().clone()));
-        let call = Call::<ExecuteActivity, _, _>::new(stack, input, (), |input| {
+        let call = Call::<ExecuteActivity, _, _>::new(self.stack.get(), input, (), |input| {
             next.run(input).map_err(ExecuteActivityError)
         })
         .map_err(|error| error.0);

@@ -12,7 +12,10 @@ use std::{
 use temporalio_common::data_converters::TemporalSerializable;
 use temporalio_sdk::activities::{ActivityContext, ActivityInfo};
 use tower_layer::Layer;
-use tower_temporal_core::{Terminal, call::Call};
+use tower_temporal_core::{
+    Terminal,
+    call::{Call, SharedStack},
+};
 
 /// Makes an activity's own calls through the outbound stack of its worker.
 pub trait ActivityContextExt {
@@ -141,7 +144,7 @@ impl OutboundStack {
         L: Layer<Terminal>,
         L::Service: ActivityOutboundService,
     {
-        Self(Arc::new(Stack(Mutex::new(layer.layer(Terminal)))))
+        Self(Arc::new(SharedStack::new(layer.layer(Terminal))))
     }
 
     /// Runs an activity with this stack for its own calls.
@@ -173,16 +176,14 @@ trait Calls: Send + Sync {
     fn info(&self, input: InfoInput) -> Result<ActivityInfo, OutboundError>;
 }
 
-struct Stack<S>(Mutex<S>);
-
-impl<S: ActivityOutboundService> Calls for Stack<S> {
+impl<S: ActivityOutboundService> Calls for SharedStack<S> {
     fn heartbeat(
         &self,
         input: HeartbeatInput,
         context: ActivityContext,
     ) -> BoxFuture<'static, Result<(), OutboundError>> {
         Box::pin(Call::<Heartbeat, _, _>::new(
-            lock(&self.0).clone(),
+            self.get(),
             input,
             (),
             |input: HeartbeatInput| input.record(context).map_err(OutboundError::from),
@@ -190,7 +191,7 @@ impl<S: ActivityOutboundService> Calls for Stack<S> {
     }
 
     fn info(&self, input: InfoInput) -> Result<ActivityInfo, OutboundError> {
-        Call::<Info, _, _>::new(lock(&self.0).clone(), input, (), |input: InfoInput| {
+        Call::<Info, _, _>::new(self.get(), input, (), |input: InfoInput| {
             ready(Ok(input.activity_info().clone()))
         })
         .now()
