@@ -21,6 +21,7 @@ use scoped_tls_hkt::scoped_thread_local;
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -136,14 +137,15 @@ impl<I, R> Slot<I, R> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the guest has left, unless it is gone again.
+    /// Puts what the guest has left into `input`, unless the guest is gone again.
     #[inline]
-    fn take_input(&self) -> Option<I> {
+    fn take_input(&self, input: &mut Option<I>) {
         let mut state = self.lock();
         if let Phase::Handed = state.phase {
             state.phase = Phase::Running;
         }
-        state.input.take()
+        // To take it and return it would be two copies.
+        mem::swap(&mut state.input, input);
     }
 
     /// Keeps the input if it is dropped before the host has it, for [`take_returned`](Self::take_returned).
@@ -354,10 +356,12 @@ where
         let Ok(mut running) = self.running.try_borrow_mut() else {
             return false;
         };
-        if running.is_none()
-            && let Some(input) = self.slot.take_input()
-        {
-            *running = self.step.take().map(|step| step.start(input));
+        if running.is_none() {
+            let mut input = None;
+            self.slot.take_input(&mut input);
+            if let Some(input) = input {
+                *running = self.step.take().map(|step| step.start(input));
+            }
         }
         let Some(future) = &mut *running else {
             return false;
@@ -436,6 +440,10 @@ where
     N: Step<I>,
 {
     fn drop(&mut self) {
+        if Arc::strong_count(&self.slot) == 1 {
+            // Nobody is there to be told.
+            return;
+        }
         let mut state = self.slot.lock();
         let abandoned = match state.phase {
             Phase::Handed | Phase::Done => Some((state.input.take(), state.result.take())),

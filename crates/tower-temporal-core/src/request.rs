@@ -51,6 +51,10 @@ impl<O: Operation> Input<O> {
 
 impl<O: Operation> Drop for Input<O> {
     fn drop(&mut self) {
+        // To take nothing would copy as much as to take an input does.
+        if self.value.is_none() {
+            return;
+        }
         if let (Some(input), Some(slot)) = (self.value.take(), &self.slot) {
             slot.give_back(input);
         }
