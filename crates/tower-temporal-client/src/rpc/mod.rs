@@ -19,5 +19,5 @@ pub use self::{
     method::{Rpc, Waits, cloud_service, health, operator_service, test_service, workflow_service},
     on::{OnLayer, on},
     operations::{OperationsLayer, RpcService, operations},
-    typed::{Typed, TypedFuture},
+    typed::{Typed, TypedFuture, decode_request, encode_response},
 };

@@ -19,10 +19,12 @@ use tower_temporal_core::BoxError;
 #[derive(Clone)]
 struct Original(Uri);
 
-/// The messages of a request that is one of `R`.
-pub(super) fn decode_request<R: Rpc>(
-    request: Request<Body>,
-) -> Result<tonic::Request<R::Input>, Status> {
+/// The message of a request that is one of the method `R`, for a service that answers it itself.
+///
+/// # Errors
+///
+/// `INTERNAL` if the message can't be decoded.
+pub fn decode_request<R: Rpc>(request: Request<Body>) -> Result<tonic::Request<R::Input>, Status> {
     let (mut parts, body) = request.into_parts();
     let message = R::Input::decode(body.into_message()).map_err(|error| {
         Status::internal(format!(
@@ -63,17 +65,11 @@ fn encode_request<R: Rpc>(request: tonic::Request<R::Input>) -> Request<Body> {
     request
 }
 
-/// The response that says how a typed call ended. A status is one as well; another error stays one.
-pub(super) fn encode_response<M, E>(
-    result: Result<tonic::Response<M>, E>,
-) -> Result<Response<Body>, BoxError>
-where
-    M: Message,
-    E: Into<BoxError>,
-{
-    let response = match result.map_err(Into::into) {
+/// The response that says how a call ended, for a service that answers it itself.
+pub fn encode_response<M: Message>(result: Result<tonic::Response<M>, Status>) -> Response<Body> {
+    let response = match result {
         Ok(response) => response,
-        Err(error) => return error.downcast::<Status>().map(|status| status.into_http()),
+        Err(status) => return status.into_http(),
     };
     let (metadata, message, extensions) = response.into_parts();
     let mut trailers = HeaderMap::with_capacity(1);
@@ -87,7 +83,19 @@ where
         HeaderValue::from_static("application/grpc"),
     );
     *response.extensions_mut() = extensions;
-    Ok(response)
+    response
+}
+
+/// The response that says how a typed call ended. A status is one as well; another error stays one.
+pub(super) fn end<M, E>(result: Result<tonic::Response<M>, E>) -> Result<Response<Body>, BoxError>
+where
+    M: Message,
+    E: Into<BoxError>,
+{
+    match result {
+        Ok(response) => Ok(encode_response(Ok(response))),
+        Err(error) => Ok(error.into().downcast::<Status>()?.into_http()),
+    }
 }
 
 /// A connection's service, seen as the method `R`: what a layer of [`on`](super::on()) is applied to.

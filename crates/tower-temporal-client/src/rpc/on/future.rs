@@ -67,9 +67,7 @@ where
                 Ok(response) => Ok(response.map(Either::Left)),
                 Err(error) => Err(error.into()),
             },
-            KindProj::Applied { future } => {
-                typed::encode_response(ready!(future.poll(cx))).map(into_right)
-            }
+            KindProj::Applied { future } => typed::end(ready!(future.poll(cx))).map(into_right),
             KindProj::Failed { status } => {
                 let status = status
                     .take()

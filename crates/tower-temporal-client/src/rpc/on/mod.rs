@@ -91,7 +91,7 @@ mod tests {
                 *response.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
             }
         }
-        super::super::typed::encode_response(Ok::<_, BoxError>(response))
+        Ok(crate::rpc::encode_response(Ok(response)))
     }
 
     #[tokio::test]

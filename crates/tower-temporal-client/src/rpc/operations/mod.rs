@@ -51,7 +51,7 @@ pub use self::{
 mod tests {
     use super::{OPERATIONS, operations};
     use crate::rpc::{
-        Body, Rpc, cloud_service, typed,
+        Body, Rpc, cloud_service, encode_response,
         workflow_service::{
             CountWorkflowExecutions, CreateSchedule, DescribeNamespace, StartActivityExecution,
         },
@@ -123,7 +123,7 @@ mod tests {
                 ..Default::default()
             });
             response.metadata_mut().insert("from", "server".parse()?);
-            typed::encode_response(Ok::<_, BoxError>(response))
+            Ok::<_, BoxError>(encode_response(Ok(response)))
         });
         let response = operations(layer)
             .layer(server)

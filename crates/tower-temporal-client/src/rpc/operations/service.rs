@@ -1,5 +1,5 @@
 use super::{OperationsFuture, RpcService, table};
-use crate::rpc::{Body, Rpc, Typed, typed};
+use crate::rpc::{Body, Rpc, Typed, decode_request, encode_response};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Either;
@@ -82,7 +82,7 @@ impl<T, S> Operations<T, S> {
         let stack = self.stack.clone();
         let inner = Typed::<R, _>::new(self.inner.clone());
         async move {
-            let request = match typed::decode_request::<R>(request) {
+            let request = match decode_request::<R>(request) {
                 Ok(request) => request,
                 Err(status) => return Ok(status.into_http()),
             };
@@ -103,7 +103,7 @@ impl<T, S> Operations<T, S> {
                 *response.metadata_mut() = response_metadata.unwrap_or_default();
                 response
             });
-            typed::encode_response(response)
+            Ok(encode_response(response))
         }
     }
 }
