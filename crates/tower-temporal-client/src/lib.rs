@@ -38,5 +38,6 @@
 
 mod interceptor;
 mod operations;
+pub mod rpc;
 
 pub use self::{interceptor::Interceptor, operations::*};

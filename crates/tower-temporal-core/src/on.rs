@@ -141,7 +141,8 @@ pub struct OnInner<S> {
 }
 
 impl<S: Clone> OnInner<S> {
-    fn new(service: S) -> Self {
+    /// Keeps `service`, for a layer that takes more than one way to it.
+    pub fn new(service: S) -> Self {
         Self {
             service: Arc::new(SharedStack::new(service)),
             ready: None,

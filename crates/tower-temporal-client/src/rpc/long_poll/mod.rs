@@ -1,0 +1,169 @@
+//! Calls that the server holds until something happens, and how a layer is kept from them.
+//!
+//! A worker asks for tasks with calls that last up to a minute; clients wait for results and updates the same way. A
+//! timeout of a few seconds, a hedge, or a limit on concurrent calls that is right for all other calls breaks them:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, timeout::TimeoutLayer};
+//! use tower_temporal_client::rpc;
+//!
+//! # fn stack(channel: tonic::transport::Channel) {
+//! let service = ServiceBuilder::new()
+//!     .layer(rpc::unless_long_poll(TimeoutLayer::new(Duration::from_secs(5))))
+//!     .map_request(rpc::into_tonic)
+//!     .service(channel);
+//! # let _ = service;
+//! # }
+//! ```
+//!
+//! Which methods wait is read from the SDK's protos when this crate is built: those named `Poll…`, those that wait for a stage
+//! of an update, and those whose request has `wait_new_event` or a `long_poll_token` set. [`Rpc::WAITS`](super::Rpc::WAITS)
+//! says it for each.
+
+mod layer;
+mod service;
+
+pub use self::{
+    layer::{UnlessLongPollLayer, unless_long_poll},
+    service::UnlessLongPoll,
+};
+
+use super::{Body, Waits};
+use bytes::{Buf, Bytes};
+use http::Request;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+/// Whether the server holds this call until something happens.
+///
+/// A method that is not in the SDK's protos is none that waits.
+pub fn is_long_poll(request: &Request<Body>) -> bool {
+    match Waits::of(request.uri().path()) {
+        Waits::Never => false,
+        Waits::Always => true,
+        Waits::IfSet(field) => is_set(request.body().message().clone(), field),
+    }
+}
+
+/// Whether an encoded message has a field, and not as its default. A message that can't be read has none.
+fn is_set(mut message: Bytes, field: u32) -> bool {
+    let mut set = false;
+    while message.has_remaining() {
+        let Ok((tag, wire_type)) = decode_key(&mut message) else {
+            break;
+        };
+        if tag == field {
+            // A flag or the length of a string: zero is the default of both. The last one counts.
+            set = match wire_type {
+                WireType::Varint => match decode_varint(&mut message) {
+                    Ok(value) => value != 0,
+                    Err(_) => break,
+                },
+                WireType::LengthDelimited => match decode_varint(&mut message) {
+                    Ok(length) if length <= message.remaining() as u64 => {
+                        message.advance(length as usize);
+                        length != 0
+                    }
+                    _ => break,
+                },
+                _ => true,
+            };
+            if matches!(wire_type, WireType::Varint | WireType::LengthDelimited) {
+                continue;
+            }
+        }
+        if skip_field(wire_type, tag, &mut message, DecodeContext::default()).is_err() {
+            break;
+        }
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::{
+        Rpc,
+        workflow_service::{
+            DescribeActivityExecution, GetWorkflowExecutionHistory, PollActivityTaskQueue,
+            StartWorkflowExecution,
+        },
+    };
+    use prost::Message;
+    use std::{future::pending, time::Duration};
+    use temporalio_protos::temporal::api::{
+        common::v1::WorkflowExecution,
+        workflowservice::v1::{
+            DescribeActivityExecutionRequest, GetWorkflowExecutionHistoryRequest,
+        },
+    };
+    use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn, timeout::TimeoutLayer};
+
+    fn request<R: Rpc>(message: &R::Input) -> Request<Body> {
+        let mut request = Request::new(Body::new(message.encode_to_vec()));
+        *request.uri_mut() = R::PATH.parse().unwrap();
+        request
+    }
+
+    #[test]
+    fn a_history_is_waited_for_only_if_the_request_says_so() {
+        let mut history = GetWorkflowExecutionHistoryRequest {
+            namespace: "default".to_owned(),
+            execution: Some(WorkflowExecution::default()),
+            maximum_page_size: 5,
+            next_page_token: b"token".to_vec(),
+            skip_archival: true,
+            ..Default::default()
+        };
+        assert!(!is_long_poll(&request::<GetWorkflowExecutionHistory>(
+            &history
+        )));
+        history.wait_new_event = true;
+        assert!(is_long_poll(&request::<GetWorkflowExecutionHistory>(
+            &history
+        )));
+
+        let mut describe = DescribeActivityExecutionRequest {
+            activity_id: "a".to_owned(),
+            ..Default::default()
+        };
+        assert!(!is_long_poll(&request::<DescribeActivityExecution>(
+            &describe
+        )));
+        describe.long_poll_token = b"token".to_vec();
+        assert!(is_long_poll(&request::<DescribeActivityExecution>(
+            &describe
+        )));
+    }
+
+    #[test]
+    fn a_message_that_can_t_be_read_is_not_waited_for() {
+        for message in [&b"\x28"[..], b"\xff\xff", b"\x32\x09a"] {
+            assert!(!is_set(Bytes::copy_from_slice(message), 5));
+            assert!(!is_set(Bytes::copy_from_slice(message), 6));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_is_kept_from_long_polls() {
+        let service = ServiceBuilder::new()
+            .layer(unless_long_poll(TimeoutLayer::new(Duration::from_secs(5))))
+            .service(service_fn(|_: Request<Body>| {
+                pending::<Result<http::Response<Body>, BoxError>>()
+            }));
+        let minute = Duration::from_secs(60);
+        let start = service
+            .clone()
+            .oneshot(request::<StartWorkflowExecution>(&Default::default()));
+        let timed_out = tokio::time::timeout(minute, start)
+            .await
+            .expect("the layer's timeout");
+        assert!(
+            timed_out
+                .unwrap_err()
+                .is::<tower::timeout::error::Elapsed>()
+        );
+        let poll = service.oneshot(request::<PollActivityTaskQueue>(&Default::default()));
+        assert!(tokio::time::timeout(minute, poll).await.is_err());
+    }
+}

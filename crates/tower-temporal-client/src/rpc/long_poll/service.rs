@@ -1,0 +1,47 @@
+use super::is_long_poll;
+use crate::rpc::{Body, either::EitherFuture};
+use http::Request;
+use std::task::{Context, Poll};
+use tower::util::Oneshot;
+use tower_service::Service;
+use tower_temporal_core::{BoxError, OnInner};
+
+/// The service of [`unless_long_poll`](super::unless_long_poll): `inner` for long polls, `applied` for everything else.
+#[derive(Debug)]
+pub struct UnlessLongPoll<S, A> {
+    pub(super) inner: OnInner<S>,
+    pub(super) applied: A,
+}
+
+impl<S, A: Clone> Clone for UnlessLongPoll<S, A> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            applied: self.applied.clone(),
+        }
+    }
+}
+
+impl<S, A> Service<Request<Body>> for UnlessLongPoll<S, A>
+where
+    S: Service<Request<Body>> + Clone,
+    S::Error: Into<BoxError>,
+    A: Service<Request<Body>, Response = S::Response> + Clone,
+    A::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = EitherFuture<Oneshot<OnInner<S>, Request<Body>>, Oneshot<A, Request<Body>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if is_long_poll(&request) {
+            EitherFuture::left(Oneshot::new(self.inner.clone(), request))
+        } else {
+            EitherFuture::right(Oneshot::new(self.applied.clone(), request))
+        }
+    }
+}
