@@ -38,5 +38,7 @@
 
 mod interceptor;
 mod operations;
+mod sdk_error;
+pub mod service;
 
 pub use self::{interceptor::Interceptor, operations::*};
