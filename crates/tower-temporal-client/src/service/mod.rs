@@ -6,6 +6,7 @@ mod execution;
 mod future;
 mod operation;
 mod operations;
+mod retry;
 
 pub use self::{
     client::ClientService,
@@ -14,4 +15,5 @@ pub use self::{
     future::ResponseFuture,
     operation::ClientOperation,
     operations::*,
+    retry::IdempotentRetry,
 };
