@@ -54,6 +54,12 @@ pub(crate) struct Recording<S> {
     inner: S,
 }
 
+impl<S> Recording<S> {
+    pub(crate) const fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
 impl<O: Operation, S: Service<Request<O>>> Service<Request<O>> for Recording<S> {
     type Response = S::Response;
     type Error = S::Error;

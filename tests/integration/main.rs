@@ -12,6 +12,7 @@ mod middleware;
 mod misbehaving;
 mod propagation;
 mod replay;
+mod service;
 mod shutdown;
 mod support;
 mod trace;

@@ -35,13 +35,13 @@ use tower::{
 use tower_layer::Layer;
 use tower_temporal::{
     BoxError, Denied, Interceptors, Operation, Request, Terminal,
-    client::{ClientService, SignalWorkflow, StartWorkflow},
+    client::{ClientOutboundService, SignalWorkflow, StartWorkflow},
     on,
 };
 
 pub(crate) async fn client_of<L>(layer: L) -> Client
 where
-    L: Layer<Terminal, Service: ClientService>,
+    L: Layer<Terminal, Service: ClientOutboundService>,
 {
     client(Interceptors::builder().client(layer).build()).await
 }
@@ -407,7 +407,7 @@ fn rename(mut request: Request<StartWorkflow>) -> Request<StartWorkflow> {
 
 async fn assert_renames<L>(layer: L)
 where
-    L: Layer<Terminal, Service: ClientService>,
+    L: Layer<Terminal, Service: ClientOutboundService>,
 {
     let id = unique("rename");
     let client = client_of(layer).await;
@@ -432,7 +432,7 @@ async fn a_boxed_stack_serves_one_operation() {
 }
 
 /// Three layers that write down when a call passes, in order.
-fn three(lines: &Lines) -> impl Layer<Terminal, Service: ClientService> + use<> {
+fn three(lines: &Lines) -> impl Layer<Terminal, Service: ClientOutboundService> + use<> {
     ServiceBuilder::new()
         .layer(trace("a", lines))
         .layer(trace("b", lines))

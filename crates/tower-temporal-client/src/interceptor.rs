@@ -1,4 +1,4 @@
-use crate::ClientService;
+use crate::ClientOutboundService;
 use std::fmt;
 use tower_layer::Layer;
 use tower_temporal_core::{Terminal, call::SharedStack};
@@ -11,7 +11,7 @@ pub struct Interceptor<S> {
     pub(crate) stack: SharedStack<S>,
 }
 
-impl<S: ClientService> Interceptor<S> {
+impl<S: ClientOutboundService> Interceptor<S> {
     /// Builds the stack: the first layer added sees a call first.
     pub fn new<L>(layer: L) -> Self
     where

@@ -39,5 +39,7 @@
 mod interceptor;
 mod operations;
 pub mod rpc;
+mod sdk_error;
+pub mod service;
 
 pub use self::{interceptor::Interceptor, operations::*};

@@ -1,6 +1,6 @@
 //! The table of client operations, and what is generated from it.
 
-use crate::Interceptor;
+use crate::{Interceptor, sdk_error::SdkError};
 use std::{future::Future, pin::Pin};
 use temporalio_client::{
     ActivityHeartbeatResponse, ActivityIdentifier, BackfillScheduleInput, CancelWorkflowInput,
@@ -73,15 +73,11 @@ macro_rules! operations {
                 }
 
                 fn error(error: BoxError) -> $error {
-                    $error::Rpc(error::status(error))
+                    SdkError::from_status(error::status(error))
                 }
 
                 fn kind(error: &$error) -> ErrorKind {
-                    match error {
-                        // Some of the SDK's errors do not name the status as their source.
-                        $error::Rpc(status) => ErrorKind::Status(status.code()),
-                        error => error::kind_in(error),
-                    }
+                    SdkError::kind(error)
                 }
             }
         )*
@@ -98,19 +94,19 @@ macro_rules! operations {
                     `Response = O::Output`, `Error: Into<BoxError>` and `Future: Send`",
             note = "put a layer that serves one operation only inside `on::<client::StartWorkflow, _>(layer)`"
         )]
-        pub trait ClientService:
+        pub trait ClientOutboundService:
             Clone + Send + 'static
             $(+ Service<Request<$operation>, Response = $output, Error: Into<BoxError>, Future: Send>)*
         {
         }
 
-        impl<S> ClientService for S where
+        impl<S> ClientOutboundService for S where
             S: Clone + Send + 'static
             $(+ Service<Request<$operation>, Response = $output, Error: Into<BoxError>, Future: Send>)*
         {
         }
 
-        impl<S: ClientService> ClientInterceptor for Interceptor<S> {$(
+        impl<S: ClientOutboundService> ClientInterceptor for Interceptor<S> {$(
             fn $method<'a>(
                 &'a self,
                 input: $input,
@@ -299,14 +295,14 @@ fn run<'a>(workflow_id: &'a str, run_id: &'a str) -> Target<'a> {
     }
 }
 
-fn schedule(schedule_id: &str) -> Target<'_> {
+pub(crate) fn schedule(schedule_id: &str) -> Target<'_> {
     Target {
         schedule_id: Some(schedule_id),
         ..Target::new()
     }
 }
 
-fn activity(identifier: &ActivityIdentifier) -> Target<'_> {
+pub(crate) fn activity(identifier: &ActivityIdentifier) -> Target<'_> {
     match identifier {
         ActivityIdentifier::TaskToken(_) => Target::new(),
         ActivityIdentifier::ByIdWorkflow {

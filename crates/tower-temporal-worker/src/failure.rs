@@ -1,17 +1,25 @@
 use temporalio_common::error::ApplicationFailure;
-use tower_temporal_core::{BoxError, error};
+use tower_temporal_core::{BoxError, ErrorKind, error};
 
 /// What a middleware failed with, as a failure of the application.
 ///
 /// A layer that says itself how the failure should look does so with an [`ApplicationFailure`]. Any other error becomes
 /// one whose type tells what happened, and which is retried unless the same call can do no better.
 pub(crate) fn application_failure(error: BoxError) -> ApplicationFailure {
+    failure(error, |kind| kind.type_name().to_owned())
+}
+
+/// The same, for an error that is not a middleware's, with a type that the caller names.
+pub(crate) fn failure(
+    error: BoxError,
+    type_name: impl FnOnce(ErrorKind) -> String,
+) -> ApplicationFailure {
     match error.downcast::<ApplicationFailure>() {
         Ok(failure) => *failure,
         Err(error) => {
             let kind = error::kind(&error);
             ApplicationFailure::builder(error)
-                .type_name(kind.type_name().to_owned())
+                .type_name(type_name(kind))
                 .non_retryable(kind.is_final())
                 .build()
         }

@@ -11,7 +11,7 @@ use temporalio_sdk::{
     workflow_replayer::WorkflowReplayerOptions,
 };
 use tower_layer::{Identity, Layer};
-use tower_temporal_client::{ClientService, Interceptor};
+use tower_temporal_client::{ClientOutboundService, Interceptor};
 #[cfg(feature = "worker")]
 use tower_temporal_core::ReplaySafe;
 use tower_temporal_core::Terminal;
@@ -113,7 +113,7 @@ impl<WI, WO, AI, AO> InterceptorsBuilder<WI, WO, AI, AO> {
     pub fn client<L>(mut self, layer: L) -> Self
     where
         L: Layer<Terminal>,
-        L::Service: ClientService,
+        L::Service: ClientOutboundService,
     {
         self.client = Some(Arc::new(Interceptor::new(layer)));
         self

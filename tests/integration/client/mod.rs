@@ -38,7 +38,7 @@ use tonic::{Code, Status};
 use tower::ServiceBuilder;
 use tower_temporal::{
     Category, Denied, Interceptors, Next, Operation, Request, Target,
-    client::{ClientService, OPERATIONS, StartWorkflow},
+    client::{ClientOutboundService, OPERATIONS, StartWorkflow},
     from_fn,
 };
 
@@ -162,7 +162,7 @@ async fn with_case<C: Case>(test: impl AsyncFnOnce(C)) {
 /// A client with this one stack.
 async fn client_of<L>(layer: L) -> Client
 where
-    L: tower_layer::Layer<tower_temporal::Terminal, Service: ClientService>,
+    L: tower_layer::Layer<tower_temporal::Terminal, Service: ClientOutboundService>,
 {
     client(Interceptors::builder().client(layer).build()).await
 }

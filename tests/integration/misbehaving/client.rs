@@ -18,7 +18,7 @@ use tower::ServiceBuilder;
 use tower_layer::Layer;
 use tower_temporal::{
     CallError, Interceptors, Operation, Terminal,
-    client::{CancelWorkflow, ClientService, FetchWorkflowHistoryPage},
+    client::{CancelWorkflow, ClientOutboundService, FetchWorkflowHistoryPage},
 };
 
 const CANCEL: &str = CancelWorkflow::NAME;
@@ -32,7 +32,7 @@ struct Bench {
 impl Bench {
     async fn new<L>(layer: L) -> Self
     where
-        L: Layer<Terminal, Service: ClientService>,
+        L: Layer<Terminal, Service: ClientOutboundService>,
     {
         Self::with(client(Interceptors::builder().client(layer).build()).await).await
     }

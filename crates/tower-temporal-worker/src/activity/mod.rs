@@ -22,6 +22,8 @@
 //! `ctx.outbound().heartbeat(…)` and `ctx.outbound().info()` instead ([`ActivityContextExt`]) goes through the
 //! [`OutboundStack`] of its worker. Without one they do what the SDK's methods do.
 //!
+//! An activity can itself be a tower service: [`from_service`].
+//!
 //! # Readiness
 //!
 //! An activity waits until its stack is ready, and holds its slot in the worker while it does, also when the server has given the
@@ -39,6 +41,7 @@ mod operations;
 mod outbound;
 mod outbound_error;
 mod outbound_operations;
+mod service;
 
 pub use self::{
     interceptor::Interceptor,
@@ -48,4 +51,5 @@ pub use self::{
     outbound::{ActivityContextExt, Outbound, OutboundStack, heartbeat, info},
     outbound_error::OutboundError,
     outbound_operations::*,
+    service::{ActivityService, Call, FromInput, Named, ServiceActivity, from_service},
 };

@@ -1,0 +1,471 @@
+use super::ClientOperation;
+use std::{fmt, sync::Arc, time::Duration};
+use tonic::Code;
+use tower::{
+    retry::{
+        Policy,
+        backoff::{
+            Backoff, ExponentialBackoff, ExponentialBackoffMaker, InvalidBackoff, MakeBackoff,
+        },
+        budget::{Budget, TpsBudget},
+    },
+    util::rng::HasherRng,
+};
+use tower_temporal_core::{ErrorKind, Request, error};
+
+/// A policy for [`tower::retry`] that repeats a call only where that is safe.
+///
+/// ```
+/// use tower::{ServiceBuilder, retry::RetryLayer};
+/// use tower_temporal_client::service::{ClientService, IdempotentRetry};
+///
+/// # fn stack(client: temporalio_client::Client) {
+/// let service = ServiceBuilder::new()
+///     .layer(RetryLayer::new(IdempotentRetry::new()))
+///     .service(ClientService::new(client));
+/// # let _ = service;
+/// # }
+/// ```
+///
+/// # What is repeated
+///
+/// - *An answer is no failure.* `AlreadyStarted`, a rejected query, an update or workflow that failed, a workflow that is not found:
+///   the server has said how it is, and is not asked again.
+/// - *A call that was never made is safe*, whatever it is: one that [`tower::load_shed`] turned away, inside the retries.
+/// - *A call whose outcome is not known is repeated if it is [idempotent](ClientOperation::is_idempotent).* Its outcome is not known when
+///   a deadline passed, or with the status `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `ABORTED`, `INTERNAL` or `UNKNOWN`.
+/// - Anything else would fail again.
+///
+/// | request | is idempotent |
+/// |---|---|
+/// | queries, descriptions, results, lists, counts | always |
+/// | signals, updates, cancellations of workflows | by the id in their options, which `new` gives them |
+/// | starts of workflows and activities, updates with start | with the reuse policy `RejectDuplicate` (and no `TerminateExisting`) |
+/// | terminations, cancellations of activities | if they name a run |
+/// | schedules: create, send update, delete, pause, unpause | always |
+/// | schedules: update by a function, trigger, backfill | never |
+/// | signal with start | never |
+/// | failing an activity from outside | by task token; by its id the next attempt would fail too |
+/// | other calls about async activities | always |
+///
+/// The SDK makes a request id of its own for each start, and has no option for it. So what makes a repeated start the
+/// same start is its workflow id: with `RejectDuplicate` the server starts a workflow of that id once, and a
+/// repeat of a start that did arrive is answered with `AlreadyStarted` and the run's id. With `AllowDuplicate`, the default, a
+/// workflow that has ended meanwhile would be started again. (Beneath this policy the SDK's connection retries by itself, with one request
+/// id: see [`RetryOptions`](temporalio_client::RetryOptions).)
+///
+/// # How often
+///
+/// At most three times, after waits that begin with 50 ms and double up to 2 s, give or take a random part; and no more than a
+/// fifth of the calls that succeed, plus ten in a second: the [`TpsBudget`] is shared by all clones of the policy.
+#[derive(Clone)]
+pub struct IdempotentRetry {
+    retries: u32,
+    waits: Waits,
+    budget: Arc<TpsBudget>,
+    /// It is there from the first repeat of a call on.
+    backoff: Option<ExponentialBackoff>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    min: Duration,
+    max: Duration,
+}
+
+impl Waits {
+    const JITTER: f64 = 0.5;
+
+    /// A generator of its own for each, or all calls would wait for the same random times.
+    fn maker(self) -> Result<ExponentialBackoffMaker, InvalidBackoff> {
+        ExponentialBackoffMaker::new(self.min, self.max, Self::JITTER, HasherRng::new())
+    }
+}
+
+impl IdempotentRetry {
+    /// Three retries, with the waits and the budget that the [type](Self) describes.
+    pub fn new() -> Self {
+        Self {
+            retries: 3,
+            waits: Waits {
+                min: Duration::from_millis(50),
+                max: Duration::from_secs(2),
+            },
+            budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 0.2)),
+            backoff: None,
+        }
+    }
+
+    /// Makes at most this many retries of a call.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Waits this long before the first retry of a call, twice as long before the second, and at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// If `min` is more than `max`, or `max` is zero.
+    pub fn waits(mut self, min: Duration, max: Duration) -> Result<Self, InvalidBackoff> {
+        self.waits = Waits { min, max };
+        self.waits.maker()?;
+        Ok(self)
+    }
+
+    /// Takes retries from `budget`, which other policies may share.
+    pub fn budget(mut self, budget: Arc<TpsBudget>) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    fn backoff(&mut self) -> &mut ExponentialBackoff {
+        let waits = self.waits;
+        self.backoff.get_or_insert_with(|| {
+            let maker = waits.maker();
+            maker
+                .expect("the waits were looked at when they were set")
+                .make_backoff()
+        })
+    }
+}
+
+impl Default for IdempotentRetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<O, T, E> Policy<Request<O>, T, E> for IdempotentRetry
+where
+    O: ClientOperation,
+    O::Input: Clone,
+    E: 'static,
+{
+    type Future = <ExponentialBackoff as Backoff>::Future;
+
+    fn retry(
+        &mut self,
+        request: &mut Request<O>,
+        result: &mut Result<T, E>,
+    ) -> Option<Self::Future> {
+        let Err(error) = result else {
+            self.budget.deposit();
+            return None;
+        };
+        let is_safe = match Failure::of::<O, E>(error) {
+            Failure::Answer => {
+                self.budget.deposit();
+                false
+            }
+            Failure::NotMade => true,
+            Failure::NotKnown => O::is_idempotent(request),
+            Failure::Final => false,
+        };
+        if !is_safe || self.retries == 0 || !self.budget.withdraw() {
+            return None;
+        }
+        self.retries -= 1;
+        Some(self.backoff().next_backoff())
+    }
+
+    fn clone_request(&mut self, request: &Request<O>) -> Option<Request<O>> {
+        Some(request.clone())
+    }
+}
+
+impl fmt::Debug for IdempotentRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdempotentRetry")
+            .field("retries", &self.retries)
+            .field("waits", &self.waits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an error says about the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// The server has answered.
+    Answer,
+    /// It never left.
+    NotMade,
+    /// It may have arrived.
+    NotKnown,
+    /// It would fail again.
+    Final,
+}
+
+impl Failure {
+    fn of<O: ClientOperation, E: 'static>(error: &E) -> Self {
+        if !error::is_failure::<O, E>(error) {
+            return Self::Answer;
+        }
+        match error::kind_of::<O, E>(error) {
+            ErrorKind::Overloaded => Self::NotMade,
+            ErrorKind::DeadlineExceeded | ErrorKind::Unavailable => Self::NotKnown,
+            ErrorKind::Status(code) => Self::of_status(code),
+            _ => Self::Final,
+        }
+    }
+
+    const fn of_status(code: Code) -> Self {
+        match code {
+            Code::NotFound | Code::AlreadyExists => Self::Answer,
+            Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Aborted
+            | Code::Internal
+            | Code::Unknown => Self::NotKnown,
+            _ => Self::Final,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{
+        Execution, FailAsyncActivity, QueryWorkflow, SignalWithStartWorkflow, SignalWorkflow,
+        StartWorkflow, TerminateWorkflow, UpdateSchedule,
+    };
+    use std::collections::HashSet;
+    use temporalio_client::{
+        ActivityIdentifier, UntypedQuery, UntypedSignal, UntypedWorkflow, WorkflowIdConflictPolicy,
+        WorkflowIdReusePolicy, WorkflowStartOptions, errors::WorkflowStartError,
+        schedules::ScheduleUpdate,
+    };
+    use temporalio_common::{data_converters::RawValue, error::ApplicationFailure};
+    use tonic::Status;
+    use tower::{
+        BoxError, ServiceBuilder, ServiceExt, load_shed::error::Overloaded, retry::RetryLayer,
+    };
+    use tower_temporal_core::Denied;
+    use tower_test::mock;
+
+    fn quick() -> IdempotentRetry {
+        let wait = Duration::from_millis(1);
+        IdempotentRetry::new()
+            .waits(wait, wait)
+            .expect("they are in order")
+    }
+
+    type Start = StartWorkflow<UntypedWorkflow>;
+
+    fn start(reuse: WorkflowIdReusePolicy) -> Request<Start> {
+        let options = WorkflowStartOptions::new("queue", "order-1")
+            .id_reuse_policy(reuse)
+            .build();
+        StartWorkflow::new(UntypedWorkflow::new("Order"), RawValue::empty(), options)
+    }
+
+    type Signal = SignalWorkflow<UntypedSignal<UntypedWorkflow>>;
+
+    fn signal() -> Request<Signal> {
+        let pay = UntypedSignal::new("pay");
+        SignalWorkflow::new("order-1", pay, RawValue::empty(), Default::default())
+    }
+
+    /// The operation's own error for this status.
+    fn status<O: ClientOperation>(code: Code) -> BoxError {
+        O::error(Status::new(code, "").into()).into()
+    }
+
+    /// Sends `request` through the policy to a service that gives these answers in turn: the requests that arrived, and
+    /// what the caller got.
+    async fn send<O>(
+        policy: IdempotentRetry,
+        request: Request<O>,
+        answers: impl IntoIterator<Item = Result<(), BoxError>>,
+    ) -> (Vec<Request<O>>, Result<(), BoxError>)
+    where
+        O: ClientOperation<Input: Clone>,
+    {
+        let (service, mut handle) = mock::pair::<Request<O>, ()>();
+        let service = ServiceBuilder::new()
+            .layer(RetryLayer::new(policy))
+            .service(service);
+        let serve = async move {
+            let mut arrived = Vec::new();
+            for answer in answers {
+                let Some((request, respond)) = handle.next_request().await else {
+                    break;
+                };
+                arrived.push(request);
+                match answer {
+                    Ok(()) => respond.send_response(()),
+                    Err(error) => respond.send_error(error),
+                }
+            }
+            arrived
+        };
+        let (result, arrived) = tokio::join!(service.oneshot(request), serve);
+        (arrived, result)
+    }
+
+    /// How often a request arrives whose first two tries end with this error.
+    async fn tries<O>(request: Request<O>, error: fn() -> BoxError) -> usize
+    where
+        O: ClientOperation<Input: Clone>,
+    {
+        let answers = [Err(error()), Err(error()), Ok(())];
+        let (arrived, result) = send(quick(), request, answers).await;
+        assert_eq!(result.is_ok(), arrived.len() == 3, "{result:?}");
+        arrived.len()
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_repeated_with_the_same_request_id() {
+        let answers = [
+            Err(status::<Signal>(Code::Unavailable)),
+            Err(tower::timeout::error::Elapsed::new().into()),
+            Ok(()),
+        ];
+        let (arrived, result) = send(quick(), signal(), answers).await;
+        result.expect("the third try succeeds");
+        assert_eq!(arrived.len(), 3);
+        let ids: HashSet<_> = arrived
+            .iter()
+            .map(|it| it.options.request_id.clone())
+            .collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        assert!(ids.iter().all(Option::is_some), "{ids:?}");
+        assert_ne!(signal().options.request_id, arrived[0].options.request_id);
+    }
+
+    #[tokio::test]
+    async fn a_start_is_repeated_if_its_id_starts_once() {
+        use WorkflowIdReusePolicy::{AllowDuplicate, RejectDuplicate};
+        let unavailable = || status::<Start>(Code::Unavailable);
+        assert_eq!(tries(start(RejectDuplicate), unavailable).await, 3);
+        assert_eq!(tries(start(AllowDuplicate), unavailable).await, 1);
+        let mut terminates = start(RejectDuplicate);
+        terminates.options.id_conflict_policy = WorkflowIdConflictPolicy::TerminateExisting;
+        assert_eq!(tries(terminates, unavailable).await, 1);
+    }
+
+    #[tokio::test]
+    async fn that_it_runs_already_is_an_answer() {
+        let started = || {
+            BoxError::from(WorkflowStartError::AlreadyStarted {
+                run_id: Some("run".to_owned()),
+                source: Status::already_exists(""),
+            })
+        };
+        let answers = [
+            Err(status::<Start>(Code::Unavailable)),
+            Err(started()),
+            Ok(()),
+        ];
+        let request = start(WorkflowIdReusePolicy::RejectDuplicate);
+        let (arrived, result) = send(quick(), request, answers).await;
+        assert_eq!(arrived.len(), 2);
+        let error = result.expect_err("it runs already");
+        assert!(
+            matches!(error.downcast_ref(), Some(WorkflowStartError::AlreadyStarted { run_id, .. }) if run_id.as_deref() == Some("run")),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_not_made_is_repeated_whatever_it_is() {
+        let overloaded = || BoxError::from(Overloaded::new());
+        assert_eq!(
+            tries(start(WorkflowIdReusePolicy::AllowDuplicate), overloaded).await,
+            3
+        );
+    }
+
+    #[tokio::test]
+    async fn what_would_fail_again_is_not_repeated() {
+        assert_eq!(tries(signal(), || Denied::new("no").into()).await, 1);
+        assert_eq!(
+            tries(signal(), || status::<Signal>(Code::InvalidArgument)).await,
+            1
+        );
+        assert_eq!(
+            tries(signal(), || status::<Signal>(Code::NotFound)).await,
+            1
+        );
+        assert_eq!(tries(signal(), || "broken".into()).await, 1);
+    }
+
+    #[tokio::test]
+    async fn retries_end() {
+        let answers =
+            || std::iter::repeat_with(|| Err(status::<Signal>(Code::Unavailable))).take(9);
+        let (arrived, result) = send(quick(), signal(), answers()).await;
+        assert_eq!(arrived.len(), 4, "one try and three retries");
+        assert!(result.is_err());
+        let (arrived, _) = send(quick().retries(0), signal(), answers()).await;
+        assert_eq!(arrived.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_budget_that_is_spent_ends_the_retries_of_all_clones() {
+        // Ten in ten seconds.
+        let budget = TpsBudget::new(Duration::from_secs(10), 1, 0.1);
+        let policy = quick().budget(Arc::new(budget));
+        let mut retries = 0;
+        for _ in 0..9 {
+            let answers =
+                std::iter::repeat_with(|| Err(status::<Signal>(Code::Unavailable))).take(9);
+            retries += send(policy.clone(), signal(), answers).await.0.len() - 1;
+        }
+        assert_eq!(retries, 10);
+    }
+
+    #[test]
+    fn what_is_idempotent() {
+        fn is_idempotent<O: ClientOperation>(request: &Request<O>) -> bool {
+            O::is_idempotent(request)
+        }
+
+        let query = UntypedQuery::<UntypedWorkflow>::new("items");
+        let query = QueryWorkflow::new("order-1", query, RawValue::empty(), Default::default());
+        assert!(is_idempotent(&query));
+
+        let mut signal = signal();
+        assert!(is_idempotent(&signal));
+        signal.options.request_id = None;
+        assert!(
+            !is_idempotent(&signal),
+            "the SDK would make a new id for each"
+        );
+
+        let with_signal = SignalWithStartWorkflow::new(
+            UntypedWorkflow::new("Order"),
+            RawValue::empty(),
+            UntypedSignal::new("pay"),
+            RawValue::empty(),
+            start(WorkflowIdReusePolicy::RejectDuplicate)
+                .options
+                .clone(),
+        );
+        assert!(!is_idempotent(&with_signal));
+
+        let latest = TerminateWorkflow::new("order-1", Default::default());
+        assert!(!is_idempotent(&latest));
+        let one = Execution {
+            run_id: Some("run".to_owned()),
+            ..Execution::from("order-1")
+        };
+        assert!(is_idempotent(&TerminateWorkflow::new(
+            one,
+            Default::default()
+        )));
+
+        let update = UpdateSchedule::new("daily", |_: &mut ScheduleUpdate| {}, Default::default());
+        assert!(!is_idempotent(&update));
+
+        let fail = |identifier| {
+            let failure = ApplicationFailure::builder("x").build();
+            FailAsyncActivity::new(identifier, failure, None::<()>, Default::default())
+        };
+        let token = ActivityIdentifier::TaskToken(b"token".to_vec().into());
+        assert!(is_idempotent(&fail(token)));
+        let by_id = ActivityIdentifier::by_id_workflow("order-1", "", "charge");
+        assert!(!is_idempotent(&fail(by_id)));
+    }
+}

@@ -1,0 +1,266 @@
+//! Activities that tower services do.
+
+mod definition;
+mod request;
+
+pub use self::{
+    definition::Named,
+    request::{Call, FromInput},
+};
+
+use self::definition::Registered;
+use super::ExecuteActivityError;
+use crate::failure::failure;
+use futures_util::future::{BoxFuture, Either, select};
+use std::{fmt, marker::PhantomData, pin::pin, sync::Arc};
+use temporalio_common::ActivityDefinition;
+use temporalio_sdk::activities::{
+    ActivityContext, ActivityDefinitions, ActivityError, ActivityImplementer,
+};
+use tower::ServiceExt;
+use tower_service::Service;
+use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack};
+
+/// An activity that `service` does, for [`WorkerOptions::register_activities`](temporalio_sdk::WorkerOptions::register_activities).
+///
+/// The activity is named and typed by one of the SDK's definitions, which a workflow needs to call it anyway. Where there is
+/// none, [`Named`] is one with a name that is chosen at run time.
+///
+/// ```
+/// use temporalio_macros::activity_definitions;
+/// use temporalio_sdk::{WorkerOptions, activities::ActivityError};
+/// use tower::{BoxError, ServiceBuilder, service_fn};
+/// use tower_temporal_worker::activity::{self, Call, Named};
+///
+/// struct Payments;
+///
+/// #[activity_definitions]
+/// impl Payments {
+///     #[activity(name = "charge")]
+///     fn charge(_: u32) -> Result<String, ActivityError> {
+///         unimplemented!()
+///     }
+/// }
+///
+/// let charge = ServiceBuilder::new()
+///     .concurrency_limit(8)
+///     .service(service_fn(async |cents: u32| Ok::<_, BoxError>(format!("charged {cents}"))));
+///
+/// // A service that wants to know more than the input.
+/// let refund = service_fn(async |call: Call<u32>| {
+///     let attempt = call.context().map(|context| context.info().attempt);
+///     Ok::<_, BoxError>(format!("refunded {} in attempt {attempt:?}", *call))
+/// });
+///
+/// let options = WorkerOptions::new("payments")
+///     .register_activities(activity::from_service(Payments::charge, charge))
+///     .register_activities(activity::from_service(Named::<u32, String>::new("refund"), refund))
+///     .build();
+/// # let _ = options;
+/// ```
+///
+/// # Requests
+///
+/// What the service is called with is made of the activity's input by [`FromInput`]: the input itself, a [`Call`], a
+/// [`tonic::Request`] or an [`http::Request`]. All but the first have extensions, and the SDK's [`ActivityContext`] is among them:
+/// the attempt and the deadline are in its [`info`](ActivityContext::info), and it tells of
+/// [cancellation](ActivityContext::cancelled) and takes heartbeats.
+///
+/// A service that does not look can still be stopped: [`stop_when_cancelled`](ServiceActivity::stop_when_cancelled).
+///
+/// # Errors
+///
+/// - An [`ApplicationFailure`](temporalio_common::error::ApplicationFailure) is the activity's failure as it is: so the service
+///   decides whether the activity is retried, and when.
+/// - An [`ExecuteActivityError`] is what it holds: so a service can say that the activity was cancelled, or
+///   completes later.
+/// - Anything else becomes a failure whose type is the name of the gRPC code that says it best (`DeadlineExceeded`,
+///   `NotFound` …), or `ServiceError` where nothing is known. It is retried as the activity's retry policy says, unless it is a
+///   [`Denied`](tower_temporal_core::Denied) or a status `PERMISSION_DENIED`.
+///
+/// # Readiness
+///
+/// The service is cloned for each call, and the activity waits until the clone is ready, holding its slot in the worker.
+pub fn from_service<D, R, S>(definition: D, service: S) -> ServiceActivity<D, R, S>
+where
+    D: ActivityDefinition,
+    R: FromInput<D::Input>,
+    S: ActivityService<R, D::Output>,
+{
+    ServiceActivity {
+        name: definition.name().into(),
+        service: SharedStack::new(service),
+        stops: false,
+        types: PhantomData,
+    }
+}
+
+/// A service that can be an activity.
+///
+/// It is implemented for every service that qualifies; there is nothing to implement by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an activity that returns `{Output}`",
+    label = "does not serve `{Request}` with the response `{Output}`",
+    note = "an activity's service is `Clone + Send + 'static`, and a `Service<Request>` with `Response` = the activity's output, \
+            `Error: Into<BoxError>` and `Future: Send`",
+    note = "the request is the activity's input itself, or `activity::Call<Input>`, `http::Request<Input>`, `tonic::Request<Input>`"
+)]
+pub trait ActivityService<Request, Output>:
+    Service<Request, Response = Output, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S, Request, Output> ActivityService<Request, Output> for S where
+    S: Service<Request, Response = Output, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// The activity of [`from_service`].
+pub struct ServiceActivity<D, R, S> {
+    name: Arc<str>,
+    service: SharedStack<S>,
+    stops: bool,
+    types: PhantomData<fn(R) -> D>,
+}
+
+impl<D, R, S> ServiceActivity<D, R, S> {
+    /// Drops the service's future when the activity is cancelled, which is then reported as cancelled.
+    ///
+    /// Without this a cancellation is the service's own to notice. An activity that is not local learns of
+    /// its cancellation by the answer to a heartbeat; one that makes none learns of it when its worker shuts down.
+    pub fn stop_when_cancelled(mut self) -> Self {
+        self.stops = true;
+        self
+    }
+}
+
+impl<D, R, S> ServiceActivity<D, R, S>
+where
+    D: ActivityDefinition,
+    R: FromInput<D::Input> + Send + 'static,
+    S: ActivityService<R, D::Output>,
+    D::Input: Send,
+    D::Output: Send,
+{
+    fn execute(
+        &self,
+        context: ActivityContext,
+        input: D::Input,
+    ) -> BoxFuture<'static, Result<D::Output, ActivityError>> {
+        let service = self.service.get();
+        let stops = self.stops;
+        Box::pin(async move {
+            let request = R::from_input(input, context.clone());
+            let call = service.oneshot(request);
+            let result = if stops {
+                let (call, cancelled) = (pin!(call), pin!(context.cancelled()));
+                match select(call, cancelled).await {
+                    Either::Left((result, _)) => result,
+                    Either::Right(((), _)) => return Err(ActivityError::cancelled()),
+                }
+            } else {
+                call.await
+            };
+            result.map_err(|error| activity_error(error.into()))
+        })
+    }
+}
+
+fn activity_error(error: BoxError) -> ActivityError {
+    match error.downcast::<ExecuteActivityError>() {
+        Ok(error) => error.0,
+        Err(error) => ActivityError::application(failure(error, |kind| match kind {
+            ErrorKind::Other => "ServiceError".to_owned(),
+            kind => format!("{:?}", kind.code()),
+        })),
+    }
+}
+
+impl<D, R, S> ActivityImplementer for ServiceActivity<D, R, S>
+where
+    D: ActivityDefinition + 'static,
+    R: FromInput<D::Input> + Send + 'static,
+    S: ActivityService<R, D::Output>,
+    D::Input: Send + Sync,
+    D::Output: Send + Sync,
+{
+    fn register_all(self: Arc<Self>, definitions: &mut ActivityDefinitions) {
+        Registered::<D, R, S>::with_name(self.name.clone(), || {
+            definitions.register_activity::<Registered<D, R, S>>(self);
+        });
+    }
+}
+
+impl<D, R, S> fmt::Debug for ServiceActivity<D, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceActivity")
+            .field("name", &self.name)
+            .field("stops", &self.stops)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use temporalio_common::error::ApplicationFailure;
+    use tower_temporal_core::Denied;
+
+    fn failed(error: impl Into<BoxError>) -> ApplicationFailure {
+        match activity_error(error.into()) {
+            ActivityError::Application(failure) => *failure,
+            other => panic!("expected a failure, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_failure_of_its_own_passes() {
+        let own = ApplicationFailure::builder("mine")
+            .type_name("Mine".to_owned())
+            .non_retryable(true)
+            .build();
+        let failure = failed(own);
+        assert_eq!(failure.type_name(), Some("Mine"));
+        assert!(failure.is_non_retryable());
+    }
+
+    #[test]
+    fn what_is_no_failure_passes() {
+        let later = ExecuteActivityError(ActivityError::WillCompleteAsync);
+        let error = activity_error(later.into());
+        assert!(
+            matches!(error, ActivityError::WillCompleteAsync),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn another_error_says_what_happened() {
+        let denied = failed(Denied::new("no"));
+        assert_eq!(denied.type_name(), Some("PermissionDenied"));
+        assert!(denied.is_non_retryable());
+        let absent = failed(tonic::Status::not_found("it"));
+        assert_eq!(absent.type_name(), Some("NotFound"));
+        assert!(!absent.is_non_retryable());
+        let unknown = failed("broken");
+        assert_eq!(unknown.type_name(), Some("ServiceError"));
+        assert!(!unknown.is_non_retryable());
+    }
+
+    #[test]
+    fn it_is_registered_under_its_name() {
+        let service = tower::service_fn(async |n: u32| Ok::<_, BoxError>(n + 1));
+        let mut definitions = ActivityDefinitions::default();
+        for name in ["one", "two"] {
+            definitions.register_activities(from_service(Named::<u32, u32>::new(name), service));
+        }
+        let registered = format!("{definitions:?}");
+        assert!(
+            registered.contains(r#""one""#) && registered.contains(r#""two""#),
+            "{registered}"
+        );
+    }
+}
