@@ -1,20 +1,20 @@
 //! The table of client operations, and what is generated from it.
 
 use crate::{Interceptor, sdk_error::SdkError};
-use std::{future::Future, pin::Pin};
+use std::{any::Any, future::Future, pin::Pin, time::Duration};
 use temporalio_client::{
     ActivityHeartbeatResponse, ActivityIdentifier, BackfillScheduleInput, CancelWorkflowInput,
     ClientInterceptor, CompleteAsyncActivityInput, CountWorkflowsInput, CountWorkflowsOutput,
     CreateScheduleInput, CreateScheduleOutput, DeleteScheduleInput, DescribeScheduleInput,
     DescribeScheduleOutput, DescribeWorkflowInput, DescribeWorkflowOutput, FailAsyncActivityInput,
-    FetchWorkflowHistoryPageInput, FetchWorkflowHistoryPageOutput, HeartbeatAsyncActivityInput,
-    ListSchedulesPageInput, ListSchedulesPageOutput, ListWorkflowsPageInput,
-    ListWorkflowsPageOutput, PauseScheduleInput, PollWorkflowUpdateInput, PollWorkflowUpdateOutput,
-    QueryWorkflowInput, QueryWorkflowOutput, ReportAsyncActivityCancellationInput,
-    SendScheduleUpdateInput, SignalWithStartWorkflowInput, SignalWorkflowInput, StartWorkflowInput,
-    StartWorkflowOutput, StartWorkflowUpdateInput, StartWorkflowUpdateOutput,
-    TerminateWorkflowInput, TriggerScheduleInput, UnpauseScheduleInput, UpdateScheduleInput,
-    UpdateWithStartWorkflowInput, UpdateWithStartWorkflowOutput,
+    FetchWorkflowHistoryPageInput, FetchWorkflowHistoryPageOutput, HasArgs,
+    HeartbeatAsyncActivityInput, ListSchedulesPageInput, ListSchedulesPageOutput,
+    ListWorkflowsPageInput, ListWorkflowsPageOutput, PauseScheduleInput, PollWorkflowUpdateInput,
+    PollWorkflowUpdateOutput, QueryWorkflowInput, QueryWorkflowOutput,
+    ReportAsyncActivityCancellationInput, SendScheduleUpdateInput, SignalWithStartWorkflowInput,
+    SignalWorkflowInput, StartWorkflowInput, StartWorkflowOutput, StartWorkflowUpdateInput,
+    StartWorkflowUpdateOutput, TerminateWorkflowInput, TriggerScheduleInput, UnpauseScheduleInput,
+    UpdateScheduleInput, UpdateWithStartWorkflowInput, UpdateWithStartWorkflowOutput,
     errors::{
         AsyncActivityError, ClientError, WorkflowInteractionError, WorkflowQueryError,
         WorkflowStartError, WorkflowUpdateError, WorkflowUpdateWithStartError,
@@ -32,6 +32,9 @@ macro_rules! operations {
         $method:ident => $operation:ident($input:ident) -> $output:ty, $error:ident {
             $doc:literal
             headers: [$($header:ident),*],
+            args: [$($args:ident),*],
+            rpc: $($rpc:ident).+,
+            $(long_poll: |$poll_input:ident| $long_poll:expr,)?
             target: |$target_input:ident| $target:expr,
         }
     )*) => {
@@ -71,6 +74,23 @@ macro_rules! operations {
                 fn target<'a>($target_input: &'a $input, (): &'a ()) -> Target<'a> {
                     $target
                 }
+
+                #[allow(unused_variables)]
+                fn args<T: Any>(input: &$input) -> [Option<&T>; 2] {
+                    let mut args = [$(input.$args::<T>()),*].into_iter();
+                    std::array::from_fn(|_| args.next().flatten())
+                }
+
+                fn limit_timeout(input: &mut $input, timeout: Duration) {
+                    let limit = &mut input.$($rpc).+.timeout;
+                    *limit = Some(limit.map_or(timeout, |limit| limit.min(timeout)));
+                }
+
+                $(
+                    fn is_long_poll($poll_input: &$input) -> bool {
+                        $long_poll
+                    }
+                )?
 
                 fn error(error: BoxError) -> $error {
                     SdkError::from_status(error::status(error))
@@ -124,6 +144,8 @@ operations! {
     start_workflow => StartWorkflow(StartWorkflowInput) -> StartWorkflowOutput, WorkflowStartError {
         "Starts a workflow."
         headers: [header],
+        args: [args_ref],
+        rpc: rpc_options,
         target: |input| Target {
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(&input.workflow_type), Some(&input.options.workflow_id))
@@ -133,6 +155,8 @@ operations! {
     SignalWithStartWorkflow(SignalWithStartWorkflowInput) -> StartWorkflowOutput, WorkflowStartError {
         "Signals a workflow, and starts it first if it does not run."
         headers: [header],
+        args: [workflow_args_ref, signal_args_ref],
+        rpc: rpc_options,
         target: |input| Target {
             name: Some(&input.signal_name),
             task_queue: Some(&input.options.task_queue),
@@ -142,17 +166,23 @@ operations! {
     list_workflows_page => ListWorkflowsPage(ListWorkflowsPageInput) -> ListWorkflowsPageOutput, ClientError {
         "Fetches one page of a list of workflows."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |_input| Target::new(),
     }
     count_workflows => CountWorkflows(CountWorkflowsInput) -> CountWorkflowsOutput, ClientError {
         "Counts workflows."
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |_input| Target::new(),
     }
     describe_workflow =>
     DescribeWorkflow(DescribeWorkflowInput) -> DescribeWorkflowOutput, WorkflowInteractionError {
         "Describes a workflow."
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     fetch_workflow_history_page =>
@@ -160,11 +190,16 @@ operations! {
         -> FetchWorkflowHistoryPageOutput, WorkflowInteractionError {
         "Fetches one page of a workflow's history. Waiting for a workflow's result is made of these."
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
+        long_poll: |input| input.options.wait_new_event,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     signal_workflow => SignalWorkflow(SignalWorkflowInput) -> (), WorkflowInteractionError {
         "Signals a workflow."
         headers: [header],
+        args: [args_ref],
+        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(&input.signal_name),
             ..run(&input.workflow_id, &input.run_id)
@@ -173,6 +208,8 @@ operations! {
     query_workflow => QueryWorkflow(QueryWorkflowInput) -> QueryWorkflowOutput, WorkflowQueryError {
         "Queries a workflow."
         headers: [header],
+        args: [args_ref],
+        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(&input.query_name),
             ..run(&input.workflow_id, &input.run_id)
@@ -182,6 +219,8 @@ operations! {
     StartWorkflowUpdate(StartWorkflowUpdateInput) -> StartWorkflowUpdateOutput, WorkflowUpdateError {
         "Sends an update to a workflow."
         headers: [header],
+        args: [args_ref],
+        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(&input.update_name),
             ..run(&input.workflow_id, &input.run_id)
@@ -192,6 +231,8 @@ operations! {
         -> UpdateWithStartWorkflowOutput, WorkflowUpdateWithStartError {
         "Sends an update to a workflow, and starts it first if it does not run."
         headers: [start_header, update_header],
+        args: [workflow_args_ref, update_args_ref],
+        rpc: rpc_options,
         target: |input| Target {
             name: Some(&input.update_name),
             task_queue: Some(&input.options.task_queue),
@@ -202,88 +243,123 @@ operations! {
     PollWorkflowUpdate(PollWorkflowUpdateInput) -> PollWorkflowUpdateOutput, WorkflowUpdateError {
         "Waits for the outcome of an update."
         headers: [],
+        args: [],
+        rpc: rpc_options,
+        long_poll: |_input| true,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     cancel_workflow => CancelWorkflow(CancelWorkflowInput) -> (), WorkflowInteractionError {
         "Requests the cancellation of a workflow."
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     terminate_workflow => TerminateWorkflow(TerminateWorkflowInput) -> (), WorkflowInteractionError {
         "Terminates a workflow."
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     create_schedule => CreateSchedule(CreateScheduleInput) -> CreateScheduleOutput, ScheduleError {
         "Creates a schedule."
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     list_schedules_page => ListSchedulesPage(ListSchedulesPageInput) -> ListSchedulesPageOutput, ScheduleError {
         "Fetches one page of a list of schedules."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |_input| Target::new(),
     }
     describe_schedule => DescribeSchedule(DescribeScheduleInput) -> DescribeScheduleOutput, ScheduleError {
         "Describes a schedule."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     update_schedule => UpdateSchedule(UpdateScheduleInput) -> (), ScheduleError {
         "Updates a schedule: describes it, and sends what the caller makes of it. It is one call: there is no [`DescribeSchedule`] or [`SendScheduleUpdate`] within it."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     send_schedule_update => SendScheduleUpdate(SendScheduleUpdateInput) -> (), ScheduleError {
         "Sends a prepared update of a schedule."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     delete_schedule => DeleteSchedule(DeleteScheduleInput) -> (), ScheduleError {
         "Deletes a schedule."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     pause_schedule => PauseSchedule(PauseScheduleInput) -> (), ScheduleError {
         "Pauses a schedule."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     unpause_schedule => UnpauseSchedule(UnpauseScheduleInput) -> (), ScheduleError {
         "Unpauses a schedule."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     trigger_schedule => TriggerSchedule(TriggerScheduleInput) -> (), ScheduleError {
         "Triggers a schedule's action now."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     backfill_schedule => BackfillSchedule(BackfillScheduleInput) -> (), ScheduleError {
         "Runs a schedule's actions of the past."
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     complete_async_activity => CompleteAsyncActivity(CompleteAsyncActivityInput) -> (), AsyncActivityError {
         "Completes an activity from outside its worker."
         headers: [],
+        args: [result_ref],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
     }
     fail_async_activity => FailAsyncActivity(FailAsyncActivityInput) -> (), AsyncActivityError {
         "Fails an activity from outside its worker."
         headers: [],
+        args: [last_heartbeat_details_ref],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
     }
     report_async_activity_cancellation =>
     ReportAsyncActivityCancellation(ReportAsyncActivityCancellationInput) -> (), AsyncActivityError {
         "Reports an activity as cancelled from outside its worker."
         headers: [],
+        args: [details_ref],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
     }
     heartbeat_async_activity =>
     HeartbeatAsyncActivity(HeartbeatAsyncActivityInput) -> ActivityHeartbeatResponse, AsyncActivityError {
         "Heartbeats an activity from outside its worker."
         headers: [],
+        args: [details_ref],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
     }
 }

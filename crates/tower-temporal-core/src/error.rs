@@ -5,8 +5,8 @@
 //! [`kind`] what happened, so that a timeout becomes `DEADLINE_EXCEEDED` and a denial `PERMISSION_DENIED`. The original
 //! error stays reachable through [`source()`](std::error::Error::source).
 
-use crate::{BoxError, Operation};
-use std::{any::Any, error::Error, sync::Arc};
+use crate::{BoxError, Operation, catch_panic::Panicked};
+use std::{any::Any, error::Error, fmt, sync::Arc, time::Duration};
 use tonic::{Code, Status};
 
 /// A call was not carried through its stack as it should.
@@ -88,18 +88,96 @@ impl Denied {
     }
 }
 
+impl From<&str> for Denied {
+    fn from(reason: &str) -> Self {
+        Self::new(reason)
+    }
+}
+
+impl From<String> for Denied {
+    fn from(reason: String) -> Self {
+        Self::new(reason)
+    }
+}
+
+/// A middleware found what the call carries to be wrong: `INVALID_ARGUMENT` to a client, non-retryable in an activity.
+///
+/// ```
+/// use tower_temporal_core::{ErrorKind, Invalid, error};
+///
+/// let error = Invalid::new("the amount is negative").into();
+/// assert_eq!(error::kind(&error), ErrorKind::Invalid);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid: {reason}")]
+pub struct Invalid {
+    reason: Arc<str>,
+}
+
+impl Invalid {
+    /// Refuses what a call carries for `reason`.
+    pub fn new(reason: impl Into<Arc<str>>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
+
+    /// What is wrong.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl From<&str> for Invalid {
+    fn from(reason: &str) -> Self {
+        Self::new(reason)
+    }
+}
+
+impl From<String> for Invalid {
+    fn from(reason: String) -> Self {
+        Self::new(reason)
+    }
+}
+
+/// A middleware had no room for the call: `RESOURCE_EXHAUSTED` to a client. An activity is tried again, and not before
+/// `retry_after`.
+///
+/// It is for a middleware that knows more than [`tower::load_shed::error::Overloaded`] does, which is of the same kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no room for the call now{}", RetryAfter(*retry_after))]
+pub struct Overloaded {
+    /// When it makes sense to try again, if that is known.
+    pub retry_after: Option<Duration>,
+}
+
+struct RetryAfter(Option<Duration>);
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(delay) => write!(f, "; try again in {delay:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What happened, as far as a middleware's error tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A deadline passed: [`tower::timeout`], [`tokio::time`].
     DeadlineExceeded,
-    /// There was no room for the call: [`tower::load_shed`].
+    /// There was no room for the call: [`Overloaded`], [`tower::load_shed`].
     Overloaded,
     /// The service behind the stack is gone: [`tower::buffer`].
     Unavailable,
     /// A middleware refused the call: [`Denied`].
     Denied,
+    /// What the call carries is wrong: [`Invalid`].
+    Invalid,
+    /// Something inside panicked: [`Panicked`].
+    Panicked,
     /// A gRPC status, as it is.
     Status(Code),
     /// A middleware did not carry the call as it should: [`CallError`].
@@ -116,6 +194,8 @@ impl ErrorKind {
             Self::Overloaded => Code::ResourceExhausted,
             Self::Unavailable => Code::Unavailable,
             Self::Denied => Code::PermissionDenied,
+            Self::Invalid => Code::InvalidArgument,
+            Self::Panicked => Code::Internal,
             Self::Status(code) => code,
             Self::Misuse => Code::Internal,
             Self::Other => Code::Unknown,
@@ -124,11 +204,15 @@ impl ErrorKind {
 
     /// A stable name for it, used as the type of an application failure.
     pub const fn type_name(self) -> &'static str {
+        if let Self::Panicked = self {
+            return "Panicked";
+        }
         match self.code() {
             Code::DeadlineExceeded => "DeadlineExceeded",
             Code::ResourceExhausted => "ResourceExhausted",
             Code::Unavailable => "Unavailable",
             Code::PermissionDenied => "PermissionDenied",
+            Code::InvalidArgument => "InvalidArgument",
             Code::Internal => "Internal",
             _ => "MiddlewareError",
         }
@@ -136,7 +220,7 @@ impl ErrorKind {
 
     /// Whether the same call can do no better next time.
     pub const fn is_final(self) -> bool {
-        matches!(self.code(), Code::PermissionDenied)
+        matches!(self.code(), Code::PermissionDenied | Code::InvalidArgument)
     }
 }
 
@@ -180,12 +264,16 @@ fn known(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         || error.is::<tokio::time::error::Elapsed>()
     {
         Some(ErrorKind::DeadlineExceeded)
-    } else if error.is::<tower::load_shed::error::Overloaded>() {
+    } else if error.is::<tower::load_shed::error::Overloaded>() || error.is::<Overloaded>() {
         Some(ErrorKind::Overloaded)
     } else if error.is::<tower::buffer::error::Closed>() {
         Some(ErrorKind::Unavailable)
     } else if error.is::<Denied>() {
         Some(ErrorKind::Denied)
+    } else if error.is::<Invalid>() {
+        Some(ErrorKind::Invalid)
+    } else if error.is::<Panicked>() {
+        Some(ErrorKind::Panicked)
     } else if error.is::<CallError>() {
         Some(ErrorKind::Misuse)
     } else {
@@ -196,10 +284,15 @@ fn known(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 /// The operation's own error in what a service of any stack failed with, boxed or not: as it is, or as a cause.
 pub fn find<O: Operation, E: 'static>(error: &E) -> Option<&O::Error> {
     let error: &dyn Any = error;
-    if let Some(error) = error.downcast_ref() {
-        return Some(error);
+    match error.downcast_ref() {
+        Some(error) => Some(error),
+        None => find_in(error.downcast_ref::<BoxError>()?.as_ref()),
     }
-    let mut next: Option<&(dyn Error + 'static)> = Some(error.downcast_ref::<BoxError>()?.as_ref());
+}
+
+/// The first error of the type `E` in an error and what it was caused by.
+pub fn find_in<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref() {
             return Some(error);
@@ -243,7 +336,8 @@ mod tests {
 
     #[test]
     fn known_errors_have_their_code() {
-        let cases: [(BoxError, Code); 5] = [
+        let retry_after = Some(Duration::from_millis(20));
+        let cases: [(BoxError, Code); 7] = [
             (
                 tower::timeout::error::Elapsed::new().into(),
                 Code::DeadlineExceeded,
@@ -252,7 +346,9 @@ mod tests {
                 tower::load_shed::error::Overloaded::new().into(),
                 Code::ResourceExhausted,
             ),
+            (Overloaded { retry_after }.into(), Code::ResourceExhausted),
             (Denied::new("no").into(), Code::PermissionDenied),
+            (Invalid::new("no").into(), Code::InvalidArgument),
             (Status::not_found("it").into(), Code::NotFound),
             ("anything".into(), Code::Unknown),
         ];

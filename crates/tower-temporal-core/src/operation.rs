@@ -1,5 +1,12 @@
 use crate::{BoxError, ErrorKind, Headers, HeadersMut, Scope, Target, error};
-use std::fmt;
+use std::{
+    any::Any,
+    fmt,
+    time::{Duration, SystemTime},
+};
+use temporalio_common::{
+    data_converters::PayloadConverter, protos::temporal::api::common::v1::Payload,
+};
 
 /// One interceptable Temporal call.
 ///
@@ -14,7 +21,7 @@ pub trait Operation: Sized + 'static {
     /// [`std::error::Error`].
     type Error: std::error::Error + Send + Sync + 'static;
     /// What surrounds the call: `()` for clients and activities, the SDK's interceptor context in workflows.
-    type Context: 'static;
+    type Context: Clone + 'static;
     /// How context values are read and set around this call; see [`Scope`].
     type Scope: Scope<Self::Context>;
 
@@ -41,6 +48,32 @@ pub trait Operation: Sized + 'static {
         Target::default()
     }
 
+    /// The call's arguments that are a `T`: what the SDK's `args_ref::<T>()` and its like give. A call has two where it
+    /// starts a workflow and signals or updates it in one.
+    fn args<T: Any>(input: &Self::Input) -> [Option<&T>; 2] {
+        let _ = input;
+        [None, None]
+    }
+
+    /// When the server gives the call up: the deadline of an activity's attempt. None for most operations.
+    fn deadline(input: &Self::Input) -> Option<SystemTime> {
+        let _ = input;
+        None
+    }
+
+    /// Gives each request that the call sends to the server this long, unless it has less already. Does nothing for most
+    /// operations.
+    fn limit_timeout(input: &mut Self::Input, timeout: Duration) {
+        let _ = (input, timeout);
+    }
+
+    /// Whether the call waits at the server until something happens, and is made again by the SDK when it has waited in
+    /// vain: waiting for the result of a workflow or an update is made of such calls.
+    fn is_long_poll(input: &Self::Input) -> bool {
+        let _ = input;
+        false
+    }
+
     /// Turns the error of a middleware into this operation's error.
     ///
     /// The error is not one of this operation already: [`call::into_error`](crate::call::into_error) has looked.
@@ -60,6 +93,24 @@ pub trait Operation: Sized + 'static {
         let _ = error;
         true
     }
+}
+
+/// An operation whose output can be kept outside of this process, and given again to a later attempt of the same call.
+pub trait Repeatable: Operation {
+    /// Names the call: the same for every attempt of it, and for no other call.
+    fn identity(input: &Self::Input) -> String;
+
+    /// Encodes an output, as the SDK encodes it with `converter`. It is the same afterwards; the SDK's converters take a
+    /// value of its own rather than what one has borrowed.
+    ///
+    /// # Errors
+    ///
+    /// The converter's.
+    fn encode(output: &mut Self::Output, converter: &PayloadConverter)
+    -> Result<Payload, BoxError>;
+
+    /// An output that is encoded already.
+    fn encoded(payload: Payload) -> Self::Output;
 }
 
 /// The five kinds of calls that can be intercepted.

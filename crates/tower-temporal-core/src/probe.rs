@@ -4,11 +4,16 @@
 //! sends one through a stack with [`call`], and says itself what stands for the SDK.
 
 use crate::{
-    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Request, Target,
-    call::Call, scope::TaskScope,
+    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Repeatable,
+    Request, Target, call::Call, scope::TaskScope,
 };
-use std::{collections::HashMap, future::Ready};
-use temporalio_common::protos::temporal::api::common::v1::Payload;
+use std::{any::Any, collections::HashMap, future::Ready};
+use temporalio_common::{
+    data_converters::{
+        GenericPayloadConverter, PayloadConverter, SerializationContext, SerializationContextData,
+    },
+    protos::temporal::api::common::v1::Payload,
+};
 use tower_service::Service;
 
 /// The input of every probe.
@@ -71,6 +76,10 @@ macro_rules! probes {
                 }
             }
 
+            fn args<T: Any>(input: &ProbeInput) -> [Option<&T>; 2] {
+                [(&input.value as &dyn Any).downcast_ref(), None]
+            }
+
             fn error(error: BoxError) -> ProbeError {
                 ProbeError::Middleware(error)
             }
@@ -89,6 +98,26 @@ probes! {
     WorkflowOutboundProbe: "workflow_outbound_probe" in WorkflowOutbound;
     /// A call into an activity.
     ActivityInboundProbe: "activity_inbound_probe" in ActivityInbound;
+}
+
+/// Its attempts are told apart from other calls by the argument.
+impl Repeatable for ActivityInboundProbe {
+    fn identity(input: &ProbeInput) -> String {
+        input.value.to_string()
+    }
+
+    fn encode(output: &mut u32, converter: &PayloadConverter) -> Result<Payload, BoxError> {
+        let data = SerializationContextData::None;
+        let context = SerializationContext::new(&data, converter);
+        Ok(converter.to_payload(&context, output)?)
+    }
+
+    /// # Panics
+    ///
+    /// If the payload is no number in JSON.
+    fn encoded(payload: Payload) -> u32 {
+        serde_json::from_slice(&payload.data).expect("a probe's output is a number")
+    }
 }
 
 /// Sends `input` through `stack`; `sdk` stands for what the SDK would do with what arrives.

@@ -86,6 +86,12 @@ pub trait Scope<C>: 'static {
         K: ContextKey,
         F: Future;
 
+    /// Runs `f` with `value` set.
+    ///
+    /// A middleware that has no future of its own to wrap, as [`Intercept`](crate::Intercept), runs each poll with it.
+    /// [`scope`](Self::scope) allocates once for the call, this each time.
+    fn enter<K: ContextKey, R>(context: &C, value: Arc<K::Value>, f: impl FnOnce() -> R) -> R;
+
     /// The workflow that surrounds the call, for calls in workflows; empty elsewhere.
     fn caller(context: &C) -> Target<'_> {
         let _ = context;
@@ -127,6 +133,10 @@ impl<C> Scope<C> for TaskScope {
             }
             None => TaskScoped::new(None, call(request)),
         }
+    }
+
+    fn enter<K: ContextKey, R>(_: &C, value: Arc<K::Value>, f: impl FnOnce() -> R) -> R {
+        VALUES.sync_scope(Values::with::<K>(value), f)
     }
 }
 

@@ -76,9 +76,82 @@ impl fmt::Display for Target<'_> {
     }
 }
 
+/// A [`Target`] that is kept beyond its request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedTarget {
+    workflow_type: Option<Box<str>>,
+    workflow_id: Option<Box<str>>,
+    run_id: Option<Box<str>>,
+    activity_type: Option<Box<str>>,
+    activity_id: Option<Box<str>>,
+    name: Option<Box<str>>,
+    schedule_id: Option<Box<str>>,
+    endpoint: Option<Box<str>>,
+    task_queue: Option<Box<str>>,
+    attempt: Option<u32>,
+}
+
+impl From<Target<'_>> for OwnedTarget {
+    fn from(target: Target<'_>) -> Self {
+        Self {
+            workflow_type: target.workflow_type.map(Into::into),
+            workflow_id: target.workflow_id.map(Into::into),
+            run_id: target.run_id.map(Into::into),
+            activity_type: target.activity_type.map(Into::into),
+            activity_id: target.activity_id.map(Into::into),
+            name: target.name.map(Into::into),
+            schedule_id: target.schedule_id.map(Into::into),
+            endpoint: target.endpoint.map(Into::into),
+            task_queue: target.task_queue.map(Into::into),
+            attempt: target.attempt,
+        }
+    }
+}
+
+impl OwnedTarget {
+    /// The target.
+    pub fn as_target(&self) -> Target<'_> {
+        Target {
+            workflow_type: self.workflow_type.as_deref(),
+            workflow_id: self.workflow_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+            activity_type: self.activity_type.as_deref(),
+            activity_id: self.activity_id.as_deref(),
+            name: self.name.as_deref(),
+            schedule_id: self.schedule_id.as_deref(),
+            endpoint: self.endpoint.as_deref(),
+            task_queue: self.task_queue.as_deref(),
+            attempt: self.attempt,
+        }
+    }
+}
+
+impl fmt::Display for OwnedTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_target().fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::{OwnedTarget, Target};
+
+    #[test]
+    fn an_owned_target_is_the_same() {
+        let target = Target {
+            workflow_type: Some("a"),
+            workflow_id: Some("b"),
+            run_id: Some("c"),
+            activity_type: Some("d"),
+            activity_id: Some("e"),
+            name: Some("f"),
+            schedule_id: Some("g"),
+            endpoint: Some("h"),
+            task_queue: Some("i"),
+            attempt: Some(1),
+        };
+        assert_eq!(OwnedTarget::from(target).as_target(), target);
+    }
 
     #[test]
     fn the_label_is_the_most_specific_part() {

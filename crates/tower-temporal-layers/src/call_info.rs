@@ -1,7 +1,8 @@
-use tower_temporal_core::{Category, ErrorKind, Operation, Request, Scope, Target, error};
+use std::fmt;
+use tower_temporal_core::{Category, ErrorKind, Headers, Operation, Request, Scope, Target, error};
 
 /// What is known of a call before it is made, for code that is not generic over the operation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct CallInfo<'a> {
     /// The category.
@@ -12,6 +13,7 @@ pub struct CallInfo<'a> {
     pub target: Target<'a>,
     /// The workflow that makes the call, for calls that workflows make; empty otherwise.
     pub caller: Target<'a>,
+    headers: Headers<'a>,
 }
 
 impl<'a> CallInfo<'a> {
@@ -22,7 +24,25 @@ impl<'a> CallInfo<'a> {
             operation: O::NAME,
             target: request.target(),
             caller: O::Scope::caller(request.context()),
+            headers: request.headers(),
         }
+    }
+
+    /// The Temporal headers the call carries.
+    pub const fn headers(&self) -> Headers<'a> {
+        self.headers
+    }
+}
+
+/// Headers are left out: they may hold what should not be logged.
+impl fmt::Debug for CallInfo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallInfo")
+            .field("category", &self.category)
+            .field("operation", &self.operation)
+            .field("target", &self.target)
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,5 +7,4 @@
 //! workflow's stacks take only layers that are [`ReplaySafe`](tower_temporal_core::ReplaySafe).
 
 pub mod activity;
-mod failure;
 pub mod workflow;

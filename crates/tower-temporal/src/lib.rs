@@ -56,6 +56,9 @@
 //! # let _ = layer;
 //! ```
 //!
+//! For a layer of every operation there is [`Intercept`]: a trait of hooks before, around and after a call, from which
+//! [`intercept()`] makes a layer for every category.
+//!
 //! Who knows the Python SDK's interceptors finds each of its calls in `coming_from_python`.
 //!
 //! # Order
@@ -85,6 +88,14 @@
 //! | `worker` | yes | workflow and activity operations |
 //! | `propagation` | yes | [`propagation::PropagationLayer`] |
 //! | `trace` | yes | [`trace::TraceLayer`] |
+//! | `audit` | | [`audit::AuditLayer`] |
+//! | `authorize` | | [`authorize::AuthorizeLayer`], [`authorize::AsyncAuthorizeLayer`] |
+//! | `catch-panic` | | [`catch_panic::CatchPanicLayer`] |
+//! | `dedup` | | [`dedup::DedupLayer`] |
+//! | `limit` | | [`limit::RateLimitLayer`], and limits [by key](limit) |
+//! | `map-error` | | [`map_error::MapErrorLayer`] |
+//! | `timeout` | | [`timeout::TimeoutLayer`] |
+//! | `validate` | | [`validate::ValidateLayer`] |
 //! | `full` | | everything |
 
 #[cfg(feature = "client")]
@@ -94,9 +105,9 @@ mod interceptors;
 pub use self::interceptors::{Interceptors, InterceptorsBuilder};
 
 pub use tower_temporal_core::{
-    AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, ErrorKind, Next,
-    Operation, ReplaySafe, Request, Scope, Target, Terminal, assert_replay_safe, error, from_fn,
-    on, scope,
+    AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, ErrorKind, Intercept,
+    Invalid, Next, Operation, Overloaded, OwnedTarget, Repeatable, ReplaySafe, Request, Scope,
+    Target, Terminal, assert_replay_safe, error, from_fn, intercept, on, scope,
 };
 
 /// The core model, whole: see [`tower_temporal_core`].
@@ -110,9 +121,44 @@ pub use tower_temporal_client as client;
 #[doc(inline)]
 pub use tower_temporal_layers::propagation;
 
+#[cfg(feature = "audit")]
+#[doc(inline)]
+pub use tower_temporal_layers::audit;
+
+#[cfg(feature = "authorize")]
+#[doc(inline)]
+pub use tower_temporal_layers::authorize;
+
+#[cfg(feature = "catch-panic")]
+#[doc(inline)]
+pub use tower_temporal_layers::catch_panic;
+
+#[cfg(feature = "dedup")]
+#[doc(inline)]
+pub use tower_temporal_layers::dedup;
+
+#[cfg(feature = "limit")]
+#[doc(inline)]
+pub use tower_temporal_layers::limit;
+
+#[cfg(feature = "map-error")]
+#[doc(inline)]
+pub use tower_temporal_layers::map_error;
+
+#[cfg(feature = "timeout")]
+#[doc(inline)]
+pub use tower_temporal_layers::timeout;
+
 #[cfg(feature = "trace")]
 #[doc(inline)]
-pub use tower_temporal_layers::{CallInfo, Outcome, trace};
+pub use tower_temporal_layers::trace;
+
+#[cfg(feature = "validate")]
+#[doc(inline)]
+pub use tower_temporal_layers::validate;
+
+#[doc(inline)]
+pub use tower_temporal_layers::{CallInfo, Outcome, gate, key};
 
 #[cfg(feature = "worker")]
 #[doc(inline)]

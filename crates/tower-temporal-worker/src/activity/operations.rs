@@ -1,14 +1,20 @@
-use crate::failure::application_failure;
-use std::fmt;
-use temporalio_common::error::ApplicationErrorCategory;
+use std::{any::Any, fmt, time::SystemTime};
+use temporalio_common::{
+    data_converters::{
+        GenericPayloadConverter, PayloadConversionError, PayloadConverter, RawValue,
+        SerializationContext, SerializationContextData, TemporalSerializable,
+    },
+    error::ApplicationErrorCategory,
+    protos::temporal::api::common::v1::Payload,
+};
 use temporalio_sdk::{
     activities::{ActivityError, ActivityInfo},
     interceptors::{ActivityExecutionValue, ExecuteActivityInput},
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Request, Target,
-    scope::TaskScope,
+    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Repeatable,
+    Request, Target, failure::application_failure, scope::TaskScope,
 };
 
 /// The names of all inbound operations.
@@ -44,6 +50,14 @@ impl Operation for ExecuteActivity {
         target(input.activity_info())
     }
 
+    fn args<T: Any>(input: &ExecuteActivityInput) -> [Option<&T>; 2] {
+        [input.args_ref(), None]
+    }
+
+    fn deadline(input: &ExecuteActivityInput) -> Option<SystemTime> {
+        input.activity_info().deadline
+    }
+
     fn error(error: BoxError) -> ExecuteActivityError {
         ExecuteActivityError(ActivityError::application(application_failure(error)))
     }
@@ -56,6 +70,62 @@ impl Operation for ExecuteActivity {
             ActivityError::Cancelled { .. } | ActivityError::WillCompleteAsync => false,
             _ => true,
         }
+    }
+}
+
+/// An activity is named by its namespace, its workflow's id and run id if it has a workflow, and its own id; a standalone one
+/// by its own run id too.
+impl Repeatable for ExecuteActivity {
+    fn identity(input: &ExecuteActivityInput) -> String {
+        let info = input.activity_info();
+        let run = match &info.workflow_id {
+            Some(_) => &info.workflow_run_id,
+            None => &info.activity_run_id,
+        };
+        // As JSON, since ids may contain whatever would separate them.
+        serde_json::json!([info.namespace, info.workflow_id, run, info.activity_id]).to_string()
+    }
+
+    fn encode(
+        output: &mut Box<dyn ActivityExecutionValue>,
+        converter: &PayloadConverter,
+    ) -> Result<Payload, BoxError> {
+        let data = SerializationContextData::None;
+        let context = SerializationContext::new(&data, converter);
+        // Types that the SDK's converters know by their type: as themselves.
+        if output.downcast_ref::<()>().is_some() {
+            return Ok(converter.to_payload(&context, &())?);
+        }
+        if let Some(bytes) = output.downcast_ref::<Vec<u8>>() {
+            return Ok(converter.to_payload(&context, bytes)?);
+        }
+        if let Some(bytes) = output.downcast_ref::<Option<Vec<u8>>>() {
+            return Ok(converter.to_payload(&context, bytes)?);
+        }
+        let own = OwnOutput(std::mem::replace(output, Box::new(())));
+        let payload = converter.to_payload(&context, &own);
+        *output = own.0;
+        Ok(payload?)
+    }
+
+    fn encoded(payload: Payload) -> Box<dyn ActivityExecutionValue> {
+        Box::new(RawValue::new(vec![payload]))
+    }
+}
+
+/// An output that the converters take, which need to know a type.
+struct OwnOutput(Box<dyn ActivityExecutionValue>);
+
+impl TemporalSerializable for OwnOutput {
+    fn as_serde(&self) -> Result<&dyn erased_serde::Serialize, PayloadConversionError> {
+        self.0.as_serde()
+    }
+
+    fn to_payload(
+        &self,
+        context: &SerializationContext<'_>,
+    ) -> Result<Payload, PayloadConversionError> {
+        self.0.to_payload(context)
     }
 }
 
@@ -95,7 +165,7 @@ impl fmt::Display for ExecuteActivityError {
 impl std::error::Error for ExecuteActivityError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            ActivityError::Application(failure) => Some(failure.source_error()),
+            ActivityError::Application(failure) => Some(&**failure),
             _ => None,
         }
     }

@@ -1,4 +1,3 @@
-use crate::failure::application_failure;
 use std::fmt;
 use temporalio_common::{
     data_converters::{
@@ -15,7 +14,7 @@ use temporalio_common::{
     },
 };
 use temporalio_sdk::{WorkflowTermination, workflows::WorkflowError};
-use tower_temporal_core::BoxError;
+use tower_temporal_core::{BoxError, failure::application_failure};
 
 /// A middleware failed while a workflow was being initialized.
 ///

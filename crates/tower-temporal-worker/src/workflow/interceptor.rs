@@ -1,6 +1,5 @@
 use super::{
     cancellation::Cancellation,
-    catch_panic::{CatchPanic, Panicked},
     error::{InitializeWorkflowError, SignalMiddlewareError},
     handler::{Handler, fail_handler},
     operations::*,
@@ -25,7 +24,11 @@ use temporalio_sdk::{
     workflows::WorkflowError,
 };
 use tower_layer::Layer;
-use tower_temporal_core::{BoxError, Operation, ReplaySafe, Terminal, call::Call};
+use tower_temporal_core::{
+    BoxError, Operation, ReplaySafe, Terminal,
+    call::Call,
+    catch_panic::{CatchPanic, Panicked},
+};
 
 /// Makes a pair of stacks the interceptor of a worker's workflows.
 ///
@@ -92,7 +95,7 @@ macro_rules! intercept {
             ) -> InitializeWorkflowOutput {
                 let next = Cell::new(Some(next));
                 let create = |input| next.take().expect("a workflow is created once").run(input);
-                let stack = CatchPanic(self.inbound.clone());
+                let stack = CatchPanic::new(self.inbound.clone());
                 let call = Call::<InitializeWorkflow, _, _>::new(stack, input, context, |input| {
                     ready(Ok(create(input)))
                 });
@@ -106,7 +109,7 @@ macro_rules! intercept {
                     }
                     Err((error, None)) => match error.0.downcast::<Panicked>() {
                         // It may well be `#[init]` itself.
-                        Ok(panicked) => resume_unwind(Box::new(panicked.0)),
+                        Ok(panicked) => resume_unwind(Box::new(panicked.into_text())),
                         Err(error) => panic!("{}", InitializeWorkflowError(error)),
                     },
                 }

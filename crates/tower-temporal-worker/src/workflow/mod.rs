@@ -56,7 +56,6 @@
 //! [`ContextValues::current`] reads it and [`ContextScope::scope`] sets it.
 
 mod cancellation;
-mod catch_panic;
 mod error;
 mod handler;
 mod interceptor;

@@ -3,6 +3,7 @@ use super::{
     scope::WorkflowScope,
     table::workflow_operations,
 };
+use std::any::Any;
 use temporalio_common::{
     error::{
         ActivityExecutionError, ApplicationErrorCategory, CancelExternalWorkflowError,
@@ -28,9 +29,14 @@ use tower_temporal_core::{
     BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Request, Target,
 };
 
+/// Headers, and the arguments: the SDK has typed arguments where headers are payloads.
 macro_rules! headers {
     (none, $input:ident) => {};
     (payloads, $input:ident) => {
+        fn args<T: Any>(input: &$input) -> [Option<&T>; 2] {
+            [input.input_ref(), None]
+        }
+
         fn headers(input: &$input) -> Headers<'_> {
             Headers::one(HeaderMap::Payloads(input.headers()))
         }

@@ -125,6 +125,14 @@ impl Scope<WorkflowInterceptorContext> for WorkflowScope {
         WorkflowScoped { inner }
     }
 
+    fn enter<K: ContextKey, R>(
+        context: &WorkflowInterceptorContext,
+        value: Arc<K::Value>,
+        f: impl FnOnce() -> R,
+    ) -> R {
+        context.with_context_value_sync::<InWorkflow<K>, _>(value, f)
+    }
+
     fn caller(context: &WorkflowInterceptorContext) -> Target<'_> {
         caller(
             context.workflow_type(),
@@ -166,6 +174,14 @@ impl Scope<SyncWorkflowInterceptorContext> for WorkflowScope {
         SyncScoped { scope, future }
     }
 
+    fn enter<K: ContextKey, R>(
+        context: &SyncWorkflowInterceptorContext,
+        value: Arc<K::Value>,
+        f: impl FnOnce() -> R,
+    ) -> R {
+        context.with_context_value::<InWorkflow<K>, _>(value, f)
+    }
+
     fn caller(context: &SyncWorkflowInterceptorContext) -> Target<'_> {
         caller(
             context.workflow_type(),
@@ -199,6 +215,14 @@ impl Scope<WorkflowContextView> for WorkflowScope {
         F: Future,
     {
         call(request)
+    }
+
+    fn enter<K: ContextKey, R>(
+        _: &WorkflowContextView,
+        _: Arc<K::Value>,
+        f: impl FnOnce() -> R,
+    ) -> R {
+        f()
     }
 
     fn caller(context: &WorkflowContextView) -> Target<'_> {

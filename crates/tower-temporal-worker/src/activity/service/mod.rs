@@ -10,16 +10,15 @@ pub use self::{
 
 use self::definition::Registered;
 use super::ExecuteActivityError;
-use crate::failure::failure;
 use futures_util::future::{BoxFuture, Either, select};
 use std::{fmt, marker::PhantomData, pin::pin, sync::Arc};
-use temporalio_common::ActivityDefinition;
+use temporalio_common::{ActivityDefinition, error::ApplicationFailure};
 use temporalio_sdk::activities::{
     ActivityContext, ActivityDefinitions, ActivityError, ActivityImplementer,
 };
 use tower::ServiceExt;
 use tower_service::Service;
-use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack};
+use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack, error, failure::FailureParts};
 
 /// An activity that `service` does, for [`WorkerOptions::register_activities`](temporalio_sdk::WorkerOptions::register_activities).
 ///
@@ -172,11 +171,24 @@ where
 fn activity_error(error: BoxError) -> ActivityError {
     match error.downcast::<ExecuteActivityError>() {
         Ok(error) => error.0,
-        Err(error) => ActivityError::application(failure(error, |kind| match kind {
+        Err(error) => ActivityError::application(failure(error)),
+    }
+}
+
+/// As for a middleware's error, but an error that is none of tower's is named after its status, or the service.
+fn failure(error: BoxError) -> ApplicationFailure {
+    let error = match error.downcast::<ApplicationFailure>() {
+        Ok(failure) => return *failure,
+        Err(error) => error,
+    };
+    let mut parts = FailureParts::of(&error);
+    if parts.type_name.as_deref() == Some(ErrorKind::Other.type_name()) {
+        parts.type_name = Some(match error::kind(&error) {
             ErrorKind::Other => "ServiceError".to_owned(),
             kind => format!("{:?}", kind.code()),
-        })),
+        });
     }
+    parts.of_failure(error)
 }
 
 impl<D, R, S> ActivityImplementer for ServiceActivity<D, R, S>

@@ -1,0 +1,61 @@
+//! One record of every call: what it was, who made it, how it ended and how long it took.
+//!
+//! ```
+//! use tokio::sync::mpsc;
+//! use tower_temporal_core::{ContextKey, Terminal};
+//! use tower_temporal_layers::audit::{AuditLayer, AuditRecord};
+//! # use tower_layer::Layer;
+//! # use tower_temporal_core::probe::{self, ClientProbe};
+//!
+//! struct UserId;
+//!
+//! impl ContextKey for UserId {
+//!     type Value = String;
+//!     const HEADER: &'static str = "user-id";
+//! }
+//!
+//! let (send, mut receive) = mpsc::channel::<AuditRecord<String>>(1024);
+//! let layer = AuditLayer::new(send).who::<UserId>();
+//!
+//! // What writes the records somewhere, in its own time.
+//! let writer = async move {
+//!     while let Some(record) = receive.recv().await {
+//!         let who = record.who.as_deref().map_or("-", String::as_str);
+//!         println!("{who} {} {} {:?} {:?}", record.operation, record.target, record.outcome, record.latency);
+//!     }
+//! };
+//!
+//! // In every stack, outside of what may refuse a call.
+//! let stack = layer.layer(Terminal);
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # let call = probe::call::<ClientProbe, _, _>(stack, 1, |_| Ok(7));
+//! # UserId::scope("alice".to_owned(), call).await.unwrap();
+//! # assert_eq!(layer.dropped(), 0);
+//! # drop(layer);
+//! # writer.await;
+//! # });
+//! ```
+//!
+//! A record goes to an [`AuditSink`]: the sender of a bounded channel, or a closure. Neither holds up the call. A record that
+//! the channel has no room for is dropped, and [`dropped`](AuditLayer::dropped) counts those. Arguments, results, headers and
+//! the text of errors are not in a record.
+//!
+//! A call that is dropped by its caller, as by a timeout outside, has a record too: its outcome is
+//! [`GivenUp`](AuditOutcome::GivenUp).
+//!
+//! # Workflows
+//!
+//! The layer is replay-safe: nothing a workflow does depends on a record. A call has its record when it ends and history is
+//! not being replayed then. So a call that began before its workflow was evicted from a worker, and ended after, is recorded
+//! once; its latency is not known. A call of a workflow that is given up is not recorded, since an eviction looks the same.
+//! Nor is `initialize_workflow`, which runs again in each replay and does not tell: the `execute` that follows is.
+
+mod layer;
+mod record;
+mod sink;
+
+pub use self::{
+    layer::{AuditLayer, AuditState, NoOne},
+    record::{AuditOutcome, AuditRecord},
+    sink::AuditSink,
+};

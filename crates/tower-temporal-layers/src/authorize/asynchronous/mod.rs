@@ -1,0 +1,11 @@
+//! Policies that have to ask somebody.
+
+mod future;
+mod gate;
+mod layer;
+
+pub use self::{
+    future::Authorization,
+    gate::{AsyncAuthorize, AsyncAuthorizeGate},
+    layer::AsyncAuthorizeLayer,
+};

@@ -1,0 +1,122 @@
+//! Lets only those calls pass that a policy allows.
+//!
+//! ```
+//! use tower_temporal_core::{ContextKey, Terminal};
+//! use tower_temporal_layers::{CallInfo, authorize::AuthorizeLayer};
+//! # use tower_layer::Layer;
+//! # use tower_temporal_core::probe::{self, ClientProbe};
+//!
+//! struct UserId;
+//!
+//! impl ContextKey for UserId {
+//!     type Value = String;
+//!     const HEADER: &'static str = "user-id";
+//! }
+//!
+//! /// Who may do what to which workflows.
+//! const ALLOWED: [(&str, &str, &str); 4] = [
+//!     ("alice", "start_workflow", "Payout"),
+//!     ("alice", "execute", "Payout"),
+//!     ("alice", "handle_update", "Payout"),
+//!     ("bob", "handle_query", "Payout"),
+//! ];
+//! # const ALLOWED_HERE: (&str, &str) = ("alice", "client_probe");
+//!
+//! let layer = AuthorizeLayer::by_value::<UserId, _, _>(|user, call| {
+//!     let user = user.ok_or("nobody is signed in")?;
+//! #   if (user.as_str(), call.operation) == ALLOWED_HERE { return Ok(()); }
+//!     let allowed = ALLOWED.iter().any(|(allowed, operation, workflow_type)| {
+//!         user == allowed && call.operation == *operation && call.target.workflow_type == Some(*workflow_type)
+//!     });
+//!     match allowed {
+//!         true => Ok(()),
+//!         false => Err(format!("{user} may not {} of {}", call.operation, call.target)),
+//!     }
+//! });
+//! # let stack = layer.layer(Terminal);
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # let call = || probe::call::<ClientProbe, _, _>(stack.clone(), 1, |_| Ok(7));
+//! # assert_eq!(UserId::scope("alice".to_owned(), call()).await.unwrap(), 7);
+//! # let error = UserId::scope("mallory".to_owned(), call()).await.unwrap_err();
+//! # assert_eq!(error.to_string(), "middleware failed: denied: mallory may not client_probe of target");
+//! # assert_eq!(call().await.unwrap_err().to_string(), "middleware failed: denied: nobody is signed in");
+//! # });
+//! ```
+//!
+//! A call that is not allowed fails with [`Denied`]: `PERMISSION_DENIED` for a client, a failure that is not retried for an
+//! activity or a workflow.
+//!
+//! A policy is a closure on [`CallInfo`](crate::CallInfo), which has the operation, the target and the headers; a closure
+//! that is also given the value of a [`ContextKey`](tower_temporal_core::ContextKey), as above; or a type that
+//! implements [`Authorize`], which is generic over the operation and sees the whole request. The layer that brings the value,
+//! such as `PropagationLayer`, has to be outside of this one.
+//!
+//! A policy that has to ask somebody is for [`AsyncAuthorizeLayer`], in clients and activities:
+//!
+//! ```
+//! use tower_temporal_core::Denied;
+//! use tower_temporal_layers::{CallInfo, authorize::AsyncAuthorizeLayer};
+//! # #[derive(Clone)] struct PolicyServer;
+//! # impl PolicyServer { async fn allows(&self, _: &str) -> Result<bool, std::io::Error> { Ok(true) } }
+//! # let server = PolicyServer;
+//!
+//! let layer = AsyncAuthorizeLayer::new(move |call: &CallInfo<'_>| {
+//!     let (server, target) = (server.clone(), call.target.to_string());
+//!     async move {
+//!         // That the server can't be reached is no denial: an activity is tried again.
+//!         match server.allows(&target).await? {
+//!             true => Ok(()),
+//!             false => Err(tower_temporal_core::BoxError::from(Denied::new("the policy says no"))),
+//!         }
+//!     }
+//! });
+//! # let stack = tower_layer::Layer::layer(&layer, tower_temporal_core::Terminal);
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # use tower_temporal_core::probe::{self, ClientProbe};
+//! # assert_eq!(probe::call::<ClientProbe, _, _>(stack, 1, |_| Ok(7)).await.unwrap(), 7);
+//! # });
+//! ```
+//!
+//! # Where
+//!
+//! A client's stack keeps an honest program from mistakes. What comes to a worker may come from any client, so a policy that
+//! is to be kept is checked in the worker: in the stack of calls into workflows, where the target names the workflow's type
+//! also for signals, queries and updates, and in that of activities. There a header says who it is. It is as trustworthy as
+//! who can reach the Temporal server: sign it, or let clients reach the server only through a program that sets it.
+//!
+//! # Workflows
+//!
+//! [`AuthorizeLayer`] is replay-safe. In a stack of calls that workflows make it is an allow-list:
+//!
+//! ```
+//! use tower_temporal_layers::{CallInfo, authorize::AuthorizeLayer};
+//!
+//! // For `workflow_outbound`.
+//! let children = AuthorizeLayer::new(|call: &CallInfo<'_>| {
+//!     call.operation != "start_child_workflow"
+//!         || matches!(call.target.workflow_type, Some("Charge" | "Refund"))
+//! });
+//! # let _ = children;
+//! ```
+//!
+//! Three things to know there:
+//!
+//! - The policy is workflow code. It runs again on replay, and has to say the same: a policy that is changed while workflows
+//!   run is a change of their code, to be versioned or deployed as one.
+//! - An update is denied before it is accepted when the policy denies `validate_update`, and fails when it denies
+//!   `handle_update`. Deny both.
+//! - Nobody waits for a signal, so one that is denied fails the workflow. Where anybody can send signals, drop them with a
+//!   [`from_fn`](tower_temporal_core::from_fn()) for that operation instead.
+
+mod asynchronous;
+mod layer;
+mod policy;
+
+pub use self::{
+    asynchronous::{AsyncAuthorize, AsyncAuthorizeGate, AsyncAuthorizeLayer, Authorization},
+    layer::AuthorizeLayer,
+    policy::{Authorize, ByValue, Verdict},
+};
+
+#[doc(no_inline)]
+pub use tower_temporal_core::Denied;

@@ -1,0 +1,80 @@
+//! Answers an activity that has been done already from a store, without running it.
+//!
+//! ```
+//! use moka::future::Cache;
+//! use std::{convert::Infallible, time::Duration};
+//! use tower_temporal_core::Terminal;
+//! use tower_temporal_layers::dedup::{DedupLayer, Payload, Store};
+//! # use tower_layer::Layer;
+//! # use tower_temporal_core::probe::{self, ActivityInboundProbe};
+//!
+//! #[derive(Clone)]
+//! struct Memory(Cache<String, Payload>);
+//!
+//! impl Store for Memory {
+//!     type Error = Infallible;
+//!
+//!     async fn get(&self, key: &str) -> Result<Option<Payload>, Infallible> {
+//!         Ok(self.0.get(key).await)
+//!     }
+//!
+//!     async fn put(&self, key: &str, output: Payload) -> Result<(), Infallible> {
+//!         self.0.insert(key.to_owned(), output).await;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let store = Memory(Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(3600)).build());
+//! let stack = DedupLayer::new(store).layer(Terminal);
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # let run = probe::call::<ActivityInboundProbe, _, _>(stack.clone(), 1, |_| Ok(7));
+//! # assert_eq!(run.await.unwrap(), 7);
+//! # let run = probe::call::<ActivityInboundProbe, _, _>(stack, 1, |_| panic!("it was done"));
+//! # assert_eq!(run.await.unwrap(), 7);
+//! # });
+//! ```
+//!
+//! An activity runs again when its worker could not report that it was done: the worker went away, or the server did not
+//! answer. With the layer the next attempt finds the output of the first. Only outputs of activities that have succeeded are
+//! stored.
+//!
+//! This makes repeated work rare, not impossible: a worker may go away between the activity's end and the store. Nor do
+//! two attempts that run at the same time know of each other. Around a key of your own, a
+//! [`KeyedConcurrencyLimitLayer`](https://docs.rs/tower-temporal-layers/latest/tower_temporal_layers/limit/struct.KeyedConcurrencyLimitLayer.html)
+//! of one, outside of this layer, has one of them wait for the other on the same worker.
+//!
+//! # The key
+//!
+//! An activity is known by its namespace, its workflow's id and run id, and its own id
+//! ([`Repeatable::identity`](tower_temporal_core::Repeatable::identity)): the same for all its attempts, and for nothing else.
+//! With [`key`](DedupLayer::key) it is what you say, and the layer becomes a cache: the same answer for the same user, or for the
+//! same document. `None` passes the store by.
+//!
+//! # The store
+//!
+//! A [`Store`] keeps payloads, encoded as the SDK does by default, or by
+//! [`with_payload_converter`](DedupLayer::with_payload_converter) where the worker's data converter is another. A codec, such
+//! as encryption, is not applied: the store sees what the codec would hide from the server.
+//!
+//! When the store can't be read, the activity fails without having run, and is retried. When it can't be written, the activity
+//! has succeeded all the same; a `tracing` warning tells.
+//!
+//! The layer allocates: a key, and a future that holds what the store's futures are. It is for activities, which have an
+//! output that can be kept.
+
+mod future;
+mod key;
+mod layer;
+mod service;
+mod store;
+
+pub use self::{
+    future::DedupFuture,
+    key::{ByIdentity, ByKey, DedupKey},
+    layer::DedupLayer,
+    service::Dedup,
+    store::Store,
+};
+
+#[doc(no_inline)]
+pub use temporalio_common::protos::temporal::api::common::v1::Payload;

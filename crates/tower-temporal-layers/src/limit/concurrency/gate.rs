@@ -1,0 +1,168 @@
+use super::{ConcurrencyAdmission, Place, place::Keys};
+use crate::{gate::Gate, key::RequestKey, limit::LimitKey};
+use std::{fmt, sync::Arc};
+use tower_temporal_core::{Operation, Overloaded, Request};
+
+/// What a [`KeyedConcurrencyLimitLayer`](super::KeyedConcurrencyLimitLayer) puts before every call.
+pub struct ConcurrencyGate<Q: RequestKey<Key: LimitKey>> {
+    key: Q,
+    keys: Arc<Keys<Q::Key>>,
+    limit: usize,
+    sheds: bool,
+}
+
+impl<Q: RequestKey<Key: LimitKey>> ConcurrencyGate<Q> {
+    pub(super) fn new(limit: usize, key: Q) -> Self {
+        Self {
+            key,
+            keys: Arc::new(Keys::new()),
+            limit,
+            sheds: false,
+        }
+    }
+
+    pub(super) fn shed(self) -> Self {
+        Self {
+            sheds: true,
+            ..self
+        }
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey>> Gate for ConcurrencyGate<Q> {
+    type Permit = Option<Place<Q::Key>>;
+    type Future = ConcurrencyAdmission<Q::Key>;
+
+    fn admit<O: Operation>(&self, request: &Request<O>) -> Self::Future {
+        let Some(key) = self.key.key(request) else {
+            return ConcurrencyAdmission::done(Ok(None));
+        };
+        let mut place = self.keys.place(key, self.limit);
+        match place.semaphore().try_acquire_owned() {
+            Ok(permit) => {
+                place.permit(permit);
+                ConcurrencyAdmission::done(Ok(Some(place)))
+            }
+            Err(_) if self.sheds => {
+                ConcurrencyAdmission::done(Err(Overloaded { retry_after: None }))
+            }
+            Err(_) => ConcurrencyAdmission::waiting(place),
+        }
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey> + Clone> Clone for ConcurrencyGate<Q> {
+    fn clone(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            keys: self.keys.clone(),
+            limit: self.limit,
+            sheds: self.sheds,
+        }
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey>> fmt::Debug for ConcurrencyGate<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConcurrencyGate")
+            .field("limit", &self.limit)
+            .field("sheds", &self.sheds)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CallInfo, gate::Gated};
+    use tower::ServiceExt;
+    use tower_temporal_core::{
+        BoxError, ErrorKind, error,
+        probe::{ClientProbe, ProbeInput},
+    };
+    use tower_test::mock;
+
+    fn key(call: &CallInfo<'_>) -> Option<Vec<u8>> {
+        Some(call.headers().get("key")?.data.clone())
+    }
+
+    /// A call of a client with this header.
+    fn request(key: Option<&str>) -> Request<ClientProbe> {
+        let mut input = ProbeInput::default();
+        if let Some(key) = key {
+            let payload = temporalio_common::protos::temporal::api::common::v1::Payload {
+                data: key.into(),
+                ..Default::default()
+            };
+            input.headers.insert("key".to_owned(), payload);
+        }
+        Request::new(input, ())
+    }
+
+    type Inner = mock::Mock<Request<ClientProbe>, u32>;
+
+    /// A service with a limit, and what stands for its inside.
+    fn limited(
+        gate: &ConcurrencyGate<fn(&CallInfo<'_>) -> Option<Vec<u8>>>,
+    ) -> (
+        impl Fn(Option<&'static str>) -> tokio::task::JoinHandle<Result<u32, BoxError>>,
+        mock::Handle<Request<ClientProbe>, u32>,
+    ) {
+        let (inner, handle): (Inner, _) = mock::pair();
+        let service = Gated::new(gate.clone(), inner);
+        let call = move |key| tokio::spawn(service.clone().oneshot(request(key)));
+        (call, handle)
+    }
+
+    #[tokio::test]
+    async fn calls_with_the_same_key_wait_for_each_other_and_others_do_not() {
+        let gate = ConcurrencyGate::new(1, key as fn(&CallInfo<'_>) -> _);
+        let (call, mut handle) = limited(&gate);
+        let first = call(Some("a"));
+        let (_, answer_first) = handle.next_request().await.unwrap();
+        let second = call(Some("a"));
+        let other = call(Some("b"));
+        let (request, answer_other) = handle.next_request().await.unwrap();
+        assert_eq!(request.headers().get("key").unwrap().data, b"b");
+        answer_other.send_response(3);
+        assert_eq!(other.await.unwrap().unwrap(), 3);
+        let without = call(None);
+        let (request, answer_without) = handle.next_request().await.unwrap();
+        assert!(request.headers().get("key").is_none());
+        answer_without.send_response(4);
+        assert_eq!(without.await.unwrap().unwrap(), 4);
+        assert!(!second.is_finished());
+
+        answer_first.send_response(1);
+        assert_eq!(first.await.unwrap().unwrap(), 1);
+        let (_, answer_second) = handle.next_request().await.unwrap();
+        answer_second.send_response(2);
+        assert_eq!(second.await.unwrap().unwrap(), 2);
+        assert_eq!(gate.keys.len(), 0, "no key is in use");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_leaves_nothing_behind() {
+        let gate = ConcurrencyGate::new(1, key as fn(&CallInfo<'_>) -> _);
+        let first = gate.admit(&request(Some("a")));
+        let mut waiting = gate.admit(&request(Some("a")));
+        let poll = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut waiting).poll(cx).is_pending())
+        });
+        assert!(poll.await);
+        drop(waiting);
+        assert_eq!(gate.keys.len(), 1);
+        drop(first);
+        assert_eq!(gate.keys.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn calls_over_the_limit_can_be_shed() {
+        let gate = ConcurrencyGate::new(1, key as fn(&CallInfo<'_>) -> _).shed();
+        let first = gate.admit(&request(Some("a"))).await.unwrap();
+        let error = gate.admit(&request(Some("a"))).await.unwrap_err();
+        assert_eq!(error::kind(&error), ErrorKind::Overloaded);
+        drop(first);
+        gate.admit(&request(Some("a"))).await.unwrap();
+    }
+}

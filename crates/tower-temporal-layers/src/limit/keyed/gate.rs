@@ -1,0 +1,168 @@
+use super::RateAdmission;
+use crate::{
+    gate::Gate,
+    key::RequestKey,
+    limit::{
+        LimitKey,
+        quota::{TokioClock, overloaded, wait},
+    },
+};
+use governor::{Quota, RateLimiter, state::keyed::HashMapStateStore};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tower_temporal_core::{Operation, Request};
+
+/// What a [`KeyedRateLimitLayer`](super::KeyedRateLimitLayer) puts before every call.
+pub struct RateGate<Q: RequestKey<Key: LimitKey>> {
+    key: Q,
+    limiter: Arc<Limiter<Q::Key>>,
+    sheds: bool,
+}
+
+impl<Q: RequestKey<Key: LimitKey>> RateGate<Q> {
+    pub(super) fn new(quota: Quota, key: Q) -> Self {
+        Self {
+            key,
+            limiter: Arc::new(Limiter::new(quota)),
+            sheds: false,
+        }
+    }
+
+    pub(super) fn shed(self) -> Self {
+        Self {
+            sheds: true,
+            ..self
+        }
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey>> Gate for RateGate<Q> {
+    type Permit = ();
+    type Future = RateAdmission<Q::Key>;
+
+    fn admit<O: Operation>(&self, request: &Request<O>) -> Self::Future {
+        let Some(key) = self.key.key(request) else {
+            return RateAdmission::admitted();
+        };
+        match self.limiter.check(&key) {
+            Ok(()) => RateAdmission::admitted(),
+            Err(wait) if self.sheds => RateAdmission::refused(overloaded(wait)),
+            Err(wait) => RateAdmission::waiting(key, self.limiter.clone(), wait),
+        }
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey> + Clone> Clone for RateGate<Q> {
+    fn clone(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            limiter: self.limiter.clone(),
+            sheds: self.sheds,
+        }
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey>> fmt::Debug for RateGate<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateGate")
+            .field("sheds", &self.sheds)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A rate limit for each key, which forgets keys that are not in use.
+pub(super) struct Limiter<K: LimitKey> {
+    limiter: RateLimiter<K, HashMapStateStore<K>, TokioClock>,
+    /// With how many keys it looks for those that are not in use.
+    sweeps_at: AtomicUsize,
+}
+
+impl<K: LimitKey> Limiter<K> {
+    const FIRST_SWEEP: usize = 64;
+
+    fn new(quota: Quota) -> Self {
+        Self {
+            limiter: RateLimiter::hashmap_with_clock(quota, TokioClock),
+            sweeps_at: AtomicUsize::new(Self::FIRST_SWEEP),
+        }
+    }
+
+    /// Whether a call with `key` may be made now, and if not, how long it is to wait.
+    pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
+        let checked = self.limiter.check_key(key);
+        if self.limiter.len() >= self.sweeps_at.load(Ordering::Relaxed) {
+            self.limiter.retain_recent();
+            self.limiter.shrink_to_fit();
+            let sweeps_at = (2 * self.limiter.len()).max(Self::FIRST_SWEEP);
+            self.sweeps_at.store(sweeps_at, Ordering::Relaxed);
+        }
+        checked.map_err(|not_until| wait(&not_until))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CallInfo, gate::Gated, limit::quota::quota};
+    use tokio::time::Instant;
+    use tower_temporal_core::{
+        Overloaded, Terminal,
+        probe::{self, ClientProbe, OtherProbe, ProbeError},
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// By the operation's name, and the other probe is free.
+    fn key(call: &CallInfo<'_>) -> Option<&'static str> {
+        (call.operation != "other_probe").then_some(call.operation)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_limited_one_by_one() {
+        let stack = Gated::new(RateGate::new(quota(1, SECOND), key), Terminal);
+        let start = Instant::now();
+        for expected in [0, 1] {
+            let call = probe::call::<ClientProbe, _, _>(stack.clone(), 1, |_| Ok(0));
+            call.await.unwrap();
+            assert_eq!(start.elapsed().as_secs(), expected);
+        }
+        for _ in 0..3 {
+            let call = probe::call::<OtherProbe, _, _>(stack.clone(), 1, |_| Ok(0));
+            call.await.unwrap();
+        }
+        assert_eq!(
+            start.elapsed().as_secs(),
+            1,
+            "without a key there is no limit"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_shed_says_when_to_come_again() {
+        let stack = Gated::new(RateGate::new(quota(1, SECOND), key).shed(), Terminal);
+        let call = || probe::call::<ClientProbe, _, _>(stack.clone(), 1, |_| Ok(0));
+        call().await.unwrap();
+        let Err(ProbeError::Middleware(error)) = call().await else {
+            panic!("the second call should be shed")
+        };
+        let overloaded: &Overloaded = error.downcast_ref().unwrap();
+        assert_eq!(overloaded.retry_after, Some(SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_are_not_in_use_are_forgotten() {
+        let limiter = Limiter::new(quota(1, Duration::from_millis(1)));
+        for key in 0..10_000 {
+            limiter.check(&key).unwrap();
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        let kept = limiter.limiter.len();
+        assert!(kept <= Limiter::<i32>::FIRST_SWEEP, "{kept} keys are kept");
+    }
+}

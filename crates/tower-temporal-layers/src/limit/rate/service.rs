@@ -1,0 +1,185 @@
+use super::RateLimitFuture;
+use crate::limit::quota::{TokioClock, overloaded, wait};
+use governor::{
+    RateLimiter,
+    state::{InMemoryState, NotKeyed},
+};
+use std::{
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::time::{Sleep, sleep};
+use tower_service::Service;
+use tower_temporal_core::{BoxError, Operation, Overloaded, Request};
+
+pub(super) type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock>;
+
+/// The service of [`RateLimitLayer`](super::RateLimitLayer).
+pub struct RateLimit<S> {
+    inner: S,
+    limiter: Arc<Limiter>,
+    sheds: bool,
+    state: State,
+}
+
+enum State {
+    Unasked,
+    Waiting(Pin<Box<Sleep>>),
+    Admitted,
+    Refused(Overloaded),
+}
+
+impl<S> RateLimit<S> {
+    pub(super) const fn new(inner: S, limiter: Arc<Limiter>, sheds: bool) -> Self {
+        Self {
+            inner,
+            limiter,
+            sheds,
+            state: State::Unasked,
+        }
+    }
+}
+
+impl<O, S> Service<Request<O>> for RateLimit<S>
+where
+    O: Operation,
+    S: Service<Request<O>>,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = RateLimitFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        loop {
+            self.state = match &mut self.state {
+                State::Unasked => match self.limiter.check() {
+                    Ok(()) => State::Admitted,
+                    Err(not_until) if self.sheds => State::Refused(overloaded(wait(&not_until))),
+                    Err(not_until) => State::Waiting(Box::pin(sleep(wait(&not_until)))),
+                },
+                State::Waiting(sleep) => {
+                    ready!(sleep.as_mut().poll(cx));
+                    State::Unasked
+                }
+                State::Admitted => return self.inner.poll_ready(cx).map_err(Into::into),
+                State::Refused(_) => return Poll::Ready(Ok(())),
+            };
+        }
+    }
+
+    /// # Panics
+    ///
+    /// If the service is not ready.
+    fn call(&mut self, request: Request<O>) -> Self::Future {
+        match mem::replace(&mut self.state, State::Unasked) {
+            State::Admitted => RateLimitFuture::called(self.inner.call(request)),
+            State::Refused(error) => RateLimitFuture::refused(error),
+            State::Unasked | State::Waiting(_) => {
+                panic!("the rate limit is not ready: `poll_ready` must be called first")
+            }
+        }
+    }
+}
+
+/// The clone has to be made ready for itself.
+impl<S: Clone> Clone for RateLimit<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.limiter.clone(), self.sheds)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for RateLimit<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit")
+            .field("inner", &self.inner)
+            .field("sheds", &self.sheds)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limit::RateLimitLayer;
+    use std::time::Duration;
+    use tokio::time::Instant;
+    use tower::ServiceBuilder;
+    use tower_layer::Layer;
+    use tower_temporal_core::{
+        ErrorKind, Overloaded, Request, Terminal, error,
+        probe::{self, ClientProbe, OtherProbe, ProbeError},
+    };
+    use tower_test::mock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_over_the_limit_wait_their_time_in_every_clone() {
+        let layer = RateLimitLayer::new(2, SECOND);
+        let (one, other) = (layer.layer(Terminal), layer.layer(Terminal));
+        let start = Instant::now();
+        for expected in [0, 0, 500, 1000] {
+            let call = probe::call::<ClientProbe, _, _>(one.clone(), 1, |_| Ok(0));
+            call.await.unwrap();
+            assert_eq!(start.elapsed().as_millis() / 10, expected / 10);
+        }
+        let call = probe::call::<OtherProbe, _, _>(other, 1, |_| Ok(0));
+        call.await.unwrap();
+        assert_eq!(start.elapsed().as_millis() / 10, 150, "the limit is shared");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_shed_says_when_to_come_again() {
+        let stack = RateLimitLayer::new(1, SECOND).shed().layer(Terminal);
+        let call = || probe::call::<ClientProbe, _, _>(stack.clone(), 1, |_| Ok(0));
+        call().await.unwrap();
+        let Err(ProbeError::Middleware(error)) = call().await else {
+            panic!("the second call should be shed")
+        };
+        assert_eq!(error::kind(&error), ErrorKind::Overloaded);
+        let overloaded: &Overloaded = error.downcast_ref().unwrap();
+        assert_eq!(overloaded.retry_after, Some(SECOND));
+        tokio::time::advance(SECOND).await;
+        call().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_not_ready_while_it_waits() {
+        let layer = RateLimitLayer::new(1, SECOND);
+        let (mut service, mut handle) =
+            mock::spawn_with(|inner: mock::Mock<Request<ClientProbe>, u32>| layer.layer(inner));
+        handle.allow(2);
+        tokio_test::assert_ready_ok!(service.poll_ready());
+        let request = Request::<ClientProbe>::new(1.into(), ());
+        let answer = tokio::spawn(service.call(request));
+        let (request, send) = handle.next_request().await.unwrap();
+        assert_eq!(request.value, 1);
+        send.send_response(7);
+        assert_eq!(answer.await.unwrap().unwrap(), 7);
+        tokio_test::assert_pending!(service.poll_ready());
+        tokio::time::advance(SECOND).await;
+        tokio_test::assert_ready_ok!(service.poll_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn load_shed_works_around_it() {
+        let stack = ServiceBuilder::new()
+            .load_shed()
+            .layer(RateLimitLayer::new(1, SECOND))
+            .service(Terminal);
+        let call = || probe::call::<ClientProbe, _, _>(stack.clone(), 1, |_| Ok(0));
+        call().await.unwrap();
+        let Err(ProbeError::Middleware(error)) = call().await else {
+            panic!("the second call should be shed")
+        };
+        assert!(error.is::<tower::load_shed::error::Overloaded>(), "{error}");
+    }
+
+    #[test]
+    #[should_panic(expected = "at least one call")]
+    fn a_limit_of_none_is_a_mistake() {
+        let _ = RateLimitLayer::new(0, SECOND);
+    }
+}

@@ -1,0 +1,189 @@
+use super::{TimeoutFuture, TimeoutLayer};
+use std::task::{Context, Poll};
+use tower_service::Service;
+use tower_temporal_core::{BoxError, Operation, Request};
+
+/// The service of [`TimeoutLayer`].
+#[derive(Clone, Copy, Debug)]
+pub struct Timeout<S> {
+    inner: S,
+    layer: TimeoutLayer,
+}
+
+impl<S> Timeout<S> {
+    pub(super) const fn new(inner: S, layer: TimeoutLayer) -> Self {
+        Self { inner, layer }
+    }
+}
+
+impl<O, S> Service<Request<O>> for Timeout<S>
+where
+    O: Operation,
+    S: Service<Request<O>>,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = TimeoutFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request<O>) -> Self::Future {
+        let limit = self.layer.limit::<O>(&request);
+        if let Some(limit) = limit {
+            O::limit_timeout(&mut request, limit);
+        }
+        TimeoutFuture::new(self.inner.call(request), limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        future::pending,
+        time::{Duration, SystemTime},
+    };
+    use tokio::time::Instant;
+    use tower_layer::Layer;
+    use tower_temporal_core::{
+        Category, ErrorKind, Target, Terminal,
+        call::Call,
+        error,
+        probe::{self, ProbeError, ProbeInput},
+        scope::TaskScope,
+    };
+
+    /// What this module looks at of a call.
+    #[derive(Clone, Debug, Default)]
+    struct Input {
+        deadline: Option<SystemTime>,
+        is_long_poll: bool,
+        /// How long the request may take.
+        limit: Option<Duration>,
+    }
+
+    #[derive(Debug)]
+    struct Timed;
+
+    impl Operation for Timed {
+        type Input = Input;
+        type Output = Option<Duration>;
+        type Error = ProbeError;
+        type Context = ();
+        type Scope = TaskScope;
+
+        const NAME: &'static str = "timed";
+        const CATEGORY: Category = Category::ActivityInbound;
+
+        fn target<'a>(_: &'a Input, (): &'a ()) -> Target<'a> {
+            Target::new()
+        }
+
+        fn deadline(input: &Input) -> Option<SystemTime> {
+            input.deadline
+        }
+
+        fn limit_timeout(input: &mut Input, timeout: Duration) {
+            input.limit = Some(timeout);
+        }
+
+        fn is_long_poll(input: &Input) -> bool {
+            input.is_long_poll
+        }
+
+        fn error(error: BoxError) -> ProbeError {
+            ProbeError::Middleware(error)
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How long a call may take that does not end by itself.
+    async fn time_of(layer: TimeoutLayer, input: Input) -> Duration {
+        let start = Instant::now();
+        let call =
+            Call::<Timed, _, _>::new(layer.layer(Terminal), input, (), |_| Box::pin(pending()));
+        let Err(ProbeError::Middleware(error)) = call.await else {
+            panic!("the call should have timed out")
+        };
+        assert_eq!(error::kind(&error), ErrorKind::DeadlineExceeded);
+        start.elapsed()
+    }
+
+    /// What the server is told of a call's limit.
+    async fn told(layer: TimeoutLayer, input: Input) -> Option<Duration> {
+        let call = Call::<Timed, _, _>::new(layer.layer(Terminal), input, (), |input: Input| {
+            std::future::ready(Ok(input.limit))
+        });
+        call.await.unwrap()
+    }
+
+    fn due_in(left: Duration) -> Input {
+        Input {
+            deadline: Some(SystemTime::now() + left),
+            ..Input::default()
+        }
+    }
+
+    /// The system's clock goes on while tokio's is paused.
+    #[track_caller]
+    fn assert_about(actual: Duration, expected: Duration) {
+        let low = expected.saturating_sub(SECOND / 4);
+        assert!(
+            (low..=expected + SECOND / 100).contains(&actual),
+            "{actual:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_too_long_is_ended_and_the_server_is_told() {
+        let layer = TimeoutLayer::new(SECOND);
+        assert_about(time_of(layer, Input::default()).await, SECOND);
+        assert_eq!(told(layer, Input::default()).await, Some(SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_activity_ends_before_its_own_deadline() {
+        let layer = TimeoutLayer::deadline().margin(2 * SECOND);
+        assert_about(time_of(layer, due_in(10 * SECOND)).await, 8 * SECOND);
+        let half = time_of(layer, due_in(2 * SECOND)).await;
+        assert_about(half, SECOND);
+        let layer = TimeoutLayer::new(5 * SECOND);
+        assert_about(time_of(layer, due_in(10 * SECOND)).await, 5 * SECOND);
+        assert_about(time_of(layer, due_in(3 * SECOND)).await, 5 * SECOND / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_has_passed_ends_the_call_at_once() {
+        let input = Input {
+            deadline: Some(SystemTime::UNIX_EPOCH),
+            ..Input::default()
+        };
+        assert_about(
+            time_of(TimeoutLayer::deadline(), input).await,
+            Duration::ZERO,
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_poll_has_a_limit_of_its_own() {
+        let input = Input {
+            is_long_poll: true,
+            ..Input::default()
+        };
+        let layer = TimeoutLayer::new(SECOND);
+        assert_eq!(told(layer, input.clone()).await, None);
+        let layer = layer.long_polls(60 * SECOND);
+        assert_about(time_of(layer, input).await, 60 * SECOND);
+    }
+
+    #[tokio::test]
+    async fn a_call_without_a_limit_needs_no_timer() {
+        let stack = TimeoutLayer::deadline().layer(Terminal);
+        let call = probe::call::<probe::ClientProbe, _, _>(stack, ProbeInput::from(1), |_| Ok(2));
+        assert_eq!(call.await.unwrap(), 2);
+    }
+}

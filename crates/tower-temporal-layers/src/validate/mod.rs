@@ -1,0 +1,39 @@
+//! Looks at typed arguments before a call is made.
+//!
+//! ```
+//! use tower_temporal_core::Terminal;
+//! use tower_temporal_layers::validate::ValidateLayer;
+//! # use tower_layer::Layer;
+//!
+//! struct Order {
+//!     amount: i64,
+//! }
+//!
+//! let layer = ValidateLayer::new(|order: &Order, _| match order.amount {
+//!     1.. => Ok(()),
+//!     amount => Err(format!("an order of {amount} is none")),
+//! });
+//! # let _ = layer.layer(Terminal);
+//! ```
+//!
+//! The layer looks at every argument that is of the closure's type, in whichever call: a workflow that is started with it, an
+//! update or signal that carries it, an activity that is scheduled or executed with it. Calls without such an argument pass.
+//! What the closure finds wrong is an [`Invalid`]: `INVALID_ARGUMENT` for a client, a failure that is not retried for an
+//! activity or a workflow.
+//!
+//! The type is that of the call's input: a struct, a `String`, or the SDK's `MultiArgs2` and so on for more than one. The second
+//! argument is the [`CallInfo`](crate::CallInfo), for a closure that needs to know which call it is; to look at one operation
+//! only, put the layer inside [`on`](tower_temporal_core::on()).
+//!
+//! # Workflows
+//!
+//! The layer is replay-safe. As any policy in a workflow, the closure has to say the same on replay: see
+//! [`authorize`](https://docs.rs/tower-temporal-layers/latest/tower_temporal_layers/authorize/index.html#workflows). An update
+//! is refused before it is accepted, since its arguments are looked at in `validate_update` too.
+
+mod layer;
+
+pub use self::layer::ValidateLayer;
+
+#[doc(no_inline)]
+pub use tower_temporal_core::Invalid;
