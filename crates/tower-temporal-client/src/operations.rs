@@ -188,6 +188,7 @@ operations! {
         headers: [header],
         target: |input| Target {
             name: Some(&input.update_name),
+            update_id: input.options.update_id.as_deref(),
             ..run(&input.workflow_id, &input.run_id)
         },
     }
@@ -198,6 +199,7 @@ operations! {
         headers: [start_header, update_header],
         target: |input| Target {
             name: Some(&input.update_name),
+            update_id: input.options.update_id.as_deref(),
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(&input.workflow_type), Some(&input.options.workflow_id))
         },
@@ -206,7 +208,10 @@ operations! {
     PollWorkflowUpdate(PollWorkflowUpdateInput) -> PollWorkflowUpdateOutput, WorkflowUpdateError {
         "Waits for the outcome of an update."
         headers: [],
-        target: |input| run(&input.workflow_id, &input.run_id),
+        target: |input| Target {
+            update_id: Some(&input.update_id),
+            ..run(&input.workflow_id, &input.run_id)
+        },
     }
     cancel_workflow => CancelWorkflow(CancelWorkflowInput) -> (), WorkflowInteractionError {
         "Requests the cancellation of a workflow."

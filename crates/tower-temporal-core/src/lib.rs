@@ -60,6 +60,7 @@ mod on;
 mod operation;
 #[cfg(any(test, feature = "test-util"))]
 pub mod probe;
+mod queued;
 mod rendezvous;
 mod replay_safe;
 mod request;
@@ -76,6 +77,7 @@ pub use self::{
     headers::{HeaderMap, HeaderMapMut, Headers, HeadersMut, InvalidHeaderValue},
     on::{On, OnFuture, OnInner, OnLayer, on},
     operation::{Category, Operation},
+    queued::Queued,
     replay_safe::{AssertReplaySafe, ReplaySafe, assert_replay_safe},
     request::Request,
     scope::{ContextKey, Scope},

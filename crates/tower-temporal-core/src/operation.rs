@@ -1,4 +1,4 @@
-use crate::{BoxError, ErrorKind, Headers, HeadersMut, Scope, Target, error};
+use crate::{BoxError, ErrorKind, Headers, HeadersMut, Queued, Scope, Target, error};
 use std::fmt;
 
 /// One interceptable Temporal call.
@@ -14,7 +14,7 @@ pub trait Operation: Sized + 'static {
     /// [`std::error::Error`].
     type Error: std::error::Error + Send + Sync + 'static;
     /// What surrounds the call: `()` for clients and activities, the SDK's interceptor context in workflows.
-    type Context: 'static;
+    type Context: Clone + 'static;
     /// How context values are read and set around this call; see [`Scope`].
     type Scope: Scope<Self::Context>;
 
@@ -39,6 +39,12 @@ pub trait Operation: Sized + 'static {
     fn target<'a>(input: &'a Self::Input, context: &'a Self::Context) -> Target<'a> {
         let _ = (input, context);
         Target::default()
+    }
+
+    /// How long the call has waited in a task queue. None for most operations: it is activities that wait.
+    fn queued(input: &Self::Input) -> Option<Queued> {
+        let _ = input;
+        None
     }
 
     /// Turns the error of a middleware into this operation's error.

@@ -20,6 +20,8 @@ pub struct Target<'a> {
     pub activity_id: Option<&'a str>,
     /// The name of the signal, query, update, timer or Nexus operation.
     pub name: Option<&'a str>,
+    /// The update's id.
+    pub update_id: Option<&'a str>,
     /// The schedule's id.
     pub schedule_id: Option<&'a str>,
     /// The Nexus endpoint.
@@ -49,6 +51,7 @@ impl<'a> Target<'a> {
             activity_type: None,
             activity_id: None,
             name: None,
+            update_id: None,
             schedule_id: None,
             endpoint: None,
             task_queue: None,

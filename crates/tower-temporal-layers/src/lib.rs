@@ -5,15 +5,21 @@
 //!
 //! | layer | feature | what it does | in workflows |
 //! |---|---|---|---|
+//! | [`MetricsLayer`](metrics::MetricsLayer) | `metrics` | counts and times every call | yes |
+//! | [`ScheduleToStartLatencyLayer`](metrics::ScheduleToStartLatencyLayer) | `metrics` | how long activities wait for a worker | |
 //! | [`PropagationLayer`](propagation::PropagationLayer) | `propagation` | carries a typed value in a Temporal header | yes |
 //! | [`TraceLayer`](trace::TraceLayer) | `trace` | a `tracing` span around every call | yes |
 
-#[cfg(feature = "trace")]
+#[cfg(any(feature = "metrics", feature = "otel", feature = "trace"))]
 mod call_info;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "propagation")]
 pub mod propagation;
+#[cfg(all(test, any(feature = "metrics", feature = "otel")))]
+mod test_support;
 #[cfg(feature = "trace")]
 pub mod trace;
 
-#[cfg(feature = "trace")]
+#[cfg(any(feature = "metrics", feature = "otel", feature = "trace"))]
 pub use self::call_info::{CallInfo, Outcome};

@@ -83,6 +83,8 @@
 //! |---|---|---|
 //! | `client` | yes | client operations; does not compile `temporalio-sdk-core` |
 //! | `worker` | yes | workflow and activity operations |
+//! | `metrics` | | [`metrics::MetricsLayer`], [`metrics::ScheduleToStartLatencyLayer`] |
+//! | `otel` | | [`otel::OtelLayer`] |
 //! | `propagation` | yes | [`propagation::PropagationLayer`] |
 //! | `trace` | yes | [`trace::TraceLayer`] |
 //! | `full` | | everything |
@@ -95,7 +97,7 @@ pub use self::interceptors::{Interceptors, InterceptorsBuilder};
 
 pub use tower_temporal_core::{
     AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, ErrorKind, Next,
-    Operation, ReplaySafe, Request, Scope, Target, Terminal, assert_replay_safe, error, from_fn,
+    Operation, Queued, ReplaySafe, Request, Scope, Target, Terminal, assert_replay_safe, error, from_fn,
     on, scope,
 };
 
@@ -105,6 +107,14 @@ pub use tower_temporal_core as core;
 #[cfg(feature = "client")]
 #[doc(inline)]
 pub use tower_temporal_client as client;
+
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use tower_temporal_layers::metrics;
+
+#[cfg(feature = "otel")]
+#[doc(inline)]
+pub use tower_temporal_layers::otel;
 
 #[cfg(feature = "propagation")]
 #[doc(inline)]

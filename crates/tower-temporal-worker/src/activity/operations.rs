@@ -7,8 +7,8 @@ use temporalio_sdk::{
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Request, Target,
-    scope::TaskScope,
+    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Queued, Request,
+    Target, scope::TaskScope,
 };
 
 /// The names of all inbound operations.
@@ -42,6 +42,14 @@ impl Operation for ExecuteActivity {
 
     fn target<'a>(input: &'a ExecuteActivityInput, (): &'a ()) -> Target<'a> {
         target(input.activity_info())
+    }
+
+    fn queued(input: &ExecuteActivityInput) -> Option<Queued> {
+        let info = input.activity_info();
+        Some(Queued {
+            scheduled: info.current_attempt_scheduled_time?,
+            started: info.started_time?,
+        })
     }
 
     fn error(error: BoxError) -> ExecuteActivityError {
