@@ -9,17 +9,17 @@ use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, SdkMeterProvider,
     data::{AggregatedMetrics, MetricData},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use temporalio_client::{Client, WorkflowGetResultOptions, WorkflowStartOptions};
 use temporalio_common::{
     error::ApplicationFailure,
     telemetry::{
         PrometheusExporterOptions, TaskQueueLabelStrategy, TelemetryOptions,
-        metrics::{NewAttributes, TemporalMeter},
+        metrics::{CoreMeter, NewAttributes, TemporalMeter},
         start_prometheus_metric_exporter,
     },
 };
-use temporalio_sdk::{Runtime, RuntimeOptions, WorkerOptions, activities::ActivityError};
+use temporalio_sdk::{Runtime, WorkerOptions, activities::ActivityError, runtime::RuntimeOptions};
 use tower::ServiceBuilder;
 use tower_temporal::{
     Interceptors,
@@ -44,8 +44,8 @@ fn interceptors(meter: &impl MeterBackend) -> Interceptors {
 fn worker(queue: &str) -> WorkerOptions {
     fixtures::worker(queue, async |_, input| match input.as_str() {
         "fail" => {
-            let failure = ApplicationFailure::builder(anyhow::anyhow!("as it should"));
-            Err(ActivityError::application(failure.non_retryable(true).build()))
+            let failure = ApplicationFailure::non_retryable(anyhow::anyhow!("as it should"));
+            Err(ActivityError::application(failure))
         }
         _ => Ok(input),
     })
@@ -128,7 +128,8 @@ const CALLS: [&str; 4] = [
     "category=activity_inbound operation=execute_activity",
 ];
 
-const WAIT: &str = "custom_activity_schedule_to_start_latency activity_type=Activities::work workflow_type=Work";
+const WAIT: &str =
+    "custom_activity_schedule_to_start_latency activity_type=Activities::work workflow_type=Work";
 
 #[tokio::test]
 async fn calls_are_measured_in_open_telemetry() {
@@ -141,9 +142,21 @@ async fn calls_are_measured_in_open_telemetry() {
     .await;
     let totals = exported.totals();
     for call in CALLS {
-        assert_eq!(totals.get(&format!("tower_temporal_calls {call}")), Some(&1), "{totals:#?}");
-        assert_eq!(totals.get(&format!("tower_temporal_latency {call}")), Some(&1), "{totals:#?}");
-        assert_eq!(totals.get(&format!("tower_temporal_in_flight {call}")), Some(&0), "{totals:#?}");
+        assert_eq!(
+            totals.get(&format!("tower_temporal_calls {call}")),
+            Some(&1),
+            "{totals:#?}"
+        );
+        assert_eq!(
+            totals.get(&format!("tower_temporal_latency {call}")),
+            Some(&1),
+            "{totals:#?}"
+        );
+        assert_eq!(
+            totals.get(&format!("tower_temporal_in_flight {call}")),
+            Some(&0),
+            "{totals:#?}"
+        );
     }
     assert_eq!(totals.get(WAIT), Some(&1), "{totals:#?}");
     let failures = totals.keys().find(|name| name.contains("failures"));
@@ -164,8 +177,16 @@ async fn a_replay_counts_nothing_twice_and_loses_no_failure() {
     .await;
     let totals = exported.totals();
     for call in CALLS {
-        assert_eq!(totals.get(&format!("tower_temporal_calls {call}")), Some(&1), "{totals:#?}");
-        assert_eq!(totals.get(&format!("tower_temporal_in_flight {call}")), Some(&0), "{totals:#?}");
+        assert_eq!(
+            totals.get(&format!("tower_temporal_calls {call}")),
+            Some(&1),
+            "{totals:#?}"
+        );
+        assert_eq!(
+            totals.get(&format!("tower_temporal_in_flight {call}")),
+            Some(&0),
+            "{totals:#?}"
+        );
     }
     let [_, execute, _, activity] = CALLS;
     for call in [execute, activity] {
@@ -189,7 +210,7 @@ async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
         TaskQueueLabelStrategy::UseNormal,
     );
     let telemetry = TelemetryOptions::builder()
-        .metrics(prometheus.meter)
+        .metrics(prometheus.meter as Arc<dyn CoreMeter>)
         .build();
     let options = RuntimeOptions::builder()
         .telemetry_options(telemetry)
@@ -219,6 +240,9 @@ async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
         assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
     }
     let own = "temporal_workflow_completed";
-    assert!(text.lines().any(|line| line.starts_with(own)), "the worker's own metrics are there too:\n{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with(own)),
+        "the worker's own metrics are there too:\n{text}"
+    );
     prometheus.abort_handle.abort();
 }

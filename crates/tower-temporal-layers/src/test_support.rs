@@ -18,14 +18,21 @@ use tower_temporal_core::{
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
     pub(crate) is_replaying: AtomicBool,
-    draws: AtomicU64,
+    /// How many random numbers have been drawn. There are none outside workflows.
+    draws: Option<AtomicU64>,
 }
 
 impl Surroundings {
-    pub(crate) fn replaying(is_replaying: bool) -> Arc<Self> {
+    /// Those of calls of a client and into activities.
+    pub(crate) fn outside() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Those of calls into a workflow and of its own.
+    pub(crate) fn workflow(is_replaying: bool) -> Arc<Self> {
         Arc::new(Self {
             is_replaying: is_replaying.into(),
-            ..Self::default()
+            draws: Some(AtomicU64::new(0)),
         })
     }
 }
@@ -55,7 +62,7 @@ impl Scope<Arc<Surroundings>> for TestScope {
     }
 
     fn random(context: &Arc<Surroundings>, _: &'static str) -> Option<u64> {
-        Some(context.draws.fetch_add(1, Ordering::SeqCst) + 1)
+        Some(context.draws.as_ref()?.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
     fn is_replaying(context: &Arc<Surroundings>) -> bool {

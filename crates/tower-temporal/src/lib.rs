@@ -97,8 +97,8 @@ pub use self::interceptors::{Interceptors, InterceptorsBuilder};
 
 pub use tower_temporal_core::{
     AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, ErrorKind, Next,
-    Operation, Queued, ReplaySafe, Request, Scope, Target, Terminal, assert_replay_safe, error, from_fn,
-    on, scope,
+    Operation, Queued, ReplaySafe, Request, Scope, Target, Terminal, assert_replay_safe, error,
+    from_fn, on, scope,
 };
 
 /// The core model, whole: see [`tower_temporal_core`].

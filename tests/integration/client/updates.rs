@@ -44,7 +44,7 @@ impl Case for Start {
                 Basket::put,
                 "apple".to_owned(),
                 WorkflowStartUpdateOptions::builder()
-                    .update_id("the-update")
+                    .update_id("the-update".to_owned())
                     .build(),
             )
             .await

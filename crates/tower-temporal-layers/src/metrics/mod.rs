@@ -51,11 +51,12 @@
 //! ```no_run
 //! # #[cfg(any())] // `start_prometheus_metric_exporter` needs the feature `prometheus` of `temporalio-common`.
 //! # fn example() -> anyhow::Result<()> {
+//! use std::sync::Arc;
 //! use temporalio_common::telemetry::{
-//!     PrometheusExporterOptions, TaskQueueLabelStrategy, TelemetryOptions, metrics::{NewAttributes, TemporalMeter},
+//!     PrometheusExporterOptions, TaskQueueLabelStrategy, TelemetryOptions, metrics::{CoreMeter, NewAttributes, TemporalMeter},
 //!     start_prometheus_metric_exporter,
 //! };
-//! use temporalio_sdk::{Runtime, RuntimeOptions};
+//! use temporalio_sdk::{Runtime, runtime::RuntimeOptions};
 //! use tower_temporal::metrics::MetricsLayer;
 //!
 //! let address = "127.0.0.1:9090".parse()?;
@@ -68,7 +69,7 @@
 //! let metrics = MetricsLayer::new(&meter);
 //!
 //! // The worker's own metrics go there with the runtime that it is made with.
-//! let telemetry = TelemetryOptions::builder().metrics(prometheus.meter).build();
+//! let telemetry = TelemetryOptions::builder().metrics(prometheus.meter as Arc<dyn CoreMeter>).build();
 //! let runtime = Runtime::from_current_tokio(RuntimeOptions::builder().telemetry_options(telemetry).build()?)?;
 //! # Ok(())
 //! # }

@@ -112,7 +112,7 @@ async fn an_error_that_is_no_failure_is_not_counted_as_one() {
         MetricsLayer::new(&registry).layer(service_fn(async |_: Request<ExecuteActivity>| {
             Err::<u32, _>(probe::ProbeError::Failed("benign".to_owned()))
         }));
-    let surroundings = Surroundings::replaying(false);
+    let surroundings = Surroundings::outside();
     call(stack, 1, &surroundings).await.unwrap_err();
     let names: Vec<_> = registry.sums().into_iter().map(|(name, _)| name).collect();
     assert!(
@@ -130,7 +130,7 @@ async fn what_is_in_flight_comes_down_when_a_call_is_dropped() {
         pending::<Result<u32, BoxError>>()
     }));
     let in_flight = || registry.sum("tower_temporal_in_flight activity_inbound execute_activity");
-    let surroundings = Surroundings::replaying(false);
+    let surroundings = Surroundings::outside();
     let first = call(stack.clone(), 1, &surroundings);
     let second = call(stack, 1, &surroundings);
     assert_eq!(in_flight(), Some(2));
@@ -149,7 +149,7 @@ async fn a_panic_in_a_call_leaves_nothing_in_flight() {
         MetricsLayer::new(&registry).layer(service_fn(async |_: Request<ExecuteActivity>| {
             panic!("the activity's own")
         }));
-    let surroundings = Surroundings::replaying(false);
+    let surroundings = Surroundings::outside();
     let ended = tokio::spawn(async move { call::<_, _>(stack, 1, &surroundings).await });
     let ended: Result<Result<u32, BoxError>, _> = ended.await;
     assert!(ended.unwrap_err().is_panic());
@@ -162,7 +162,7 @@ async fn a_replay_records_nothing_and_what_ends_after_it_only_its_failure() {
     let registry = Registry::default();
     let layer = MetricsLayer::new(&registry);
     let operation = "workflow_inbound execute";
-    let surroundings = Surroundings::replaying(true);
+    let surroundings = Surroundings::workflow(true);
     let stack = layer.layer(service_fn(async |_: Request<ExecuteWorkflow>| {
         Ok::<_, BoxError>(1)
     }));
@@ -210,7 +210,7 @@ async fn schedule_to_start(started: u32) -> Vec<(String, Duration)> {
     let stack = ScheduleToStartLatencyLayer::new(&Durations(Arc::clone(&durations))).layer(
         service_fn(async |_: Request<ExecuteActivity>| Ok::<u32, BoxError>(1)),
     );
-    let surroundings = Surroundings::replaying(false);
+    let surroundings = Surroundings::outside();
     call(stack.clone(), started, &surroundings).await.unwrap();
     call(stack, started, &surroundings).await.unwrap();
     let durations = durations.lock().unwrap();
