@@ -54,16 +54,26 @@ pub(crate) fn unique(name: &str) -> String {
 /// it, since those are silent in replay.
 pub(crate) async fn with_worker<T>(
     client: &Client,
+    options: WorkerOptions,
+    test: impl Future<Output = T>,
+) -> T {
+    let runtime =
+        Runtime::from_current_tokio(Default::default()).expect("a test has a tokio runtime");
+    with_worker_on(&runtime, client, options, test).await
+}
+
+/// As [`with_worker`], on a runtime of the test's own.
+pub(crate) async fn with_worker_on<T>(
+    runtime: &Runtime,
+    client: &Client,
     mut options: WorkerOptions,
     test: impl Future<Output = T>,
 ) -> T {
     if std::env::var_os("UNCACHED_WORKFLOWS").is_some() {
         options.max_cached_workflows = 0;
     }
-    let runtime =
-        Runtime::from_current_tokio(Default::default()).expect("a test has a tokio runtime");
     let mut worker =
-        Worker::new(&runtime, client.clone(), options).expect("the worker's options are valid");
+        Worker::new(runtime, client.clone(), options).expect("the worker's options are valid");
     let shut_down = worker.shutdown_handle();
     let test = async {
         let output = test.await;

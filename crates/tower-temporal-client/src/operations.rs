@@ -223,6 +223,7 @@ operations! {
         rpc: options.rpc_options,
         target: |input| Target {
             name: Some(&input.update_name),
+            update_id: input.options.update_id.as_deref(),
             ..run(&input.workflow_id, &input.run_id)
         },
     }
@@ -235,6 +236,7 @@ operations! {
         rpc: rpc_options,
         target: |input| Target {
             name: Some(&input.update_name),
+            update_id: input.options.update_id.as_deref(),
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(&input.workflow_type), Some(&input.options.workflow_id))
         },
@@ -246,7 +248,10 @@ operations! {
         args: [],
         rpc: rpc_options,
         long_poll: |_input| true,
-        target: |input| run(&input.workflow_id, &input.run_id),
+        target: |input| Target {
+            update_id: Some(&input.update_id),
+            ..run(&input.workflow_id, &input.run_id)
+        },
     }
     cancel_workflow => CancelWorkflow(CancelWorkflowInput) -> (), WorkflowInteractionError {
         "Requests the cancellation of a workflow."

@@ -65,6 +65,7 @@ mod on;
 mod operation;
 #[cfg(any(test, feature = "test-util"))]
 pub mod probe;
+mod queued;
 mod rendezvous;
 mod replay_safe;
 mod request;
@@ -82,6 +83,7 @@ pub use self::{
     intercept::{Intercept, InterceptFuture, InterceptLayer, Intercepted, intercept},
     on::{On, OnFuture, OnInner, OnLayer, on},
     operation::{Category, Operation, Repeatable},
+    queued::Queued,
     replay_safe::{AssertReplaySafe, ReplaySafe, assert_replay_safe},
     request::Request,
     scope::{ContextKey, Scope},

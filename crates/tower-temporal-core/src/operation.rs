@@ -1,4 +1,4 @@
-use crate::{BoxError, ErrorKind, Headers, HeadersMut, Scope, Target, error};
+use crate::{BoxError, ErrorKind, Headers, HeadersMut, Queued, Scope, Target, error};
 use std::{
     any::Any,
     fmt,
@@ -53,6 +53,12 @@ pub trait Operation: Sized + 'static {
     fn args<T: Any>(input: &Self::Input) -> [Option<&T>; 2] {
         let _ = input;
         [None, None]
+    }
+
+    /// How long the call has waited in a task queue. None for most operations: it is activities that wait.
+    fn queued(input: &Self::Input) -> Option<Queued> {
+        let _ = input;
+        None
     }
 
     /// When the server gives the call up: the deadline of an activity's attempt. None for most operations.

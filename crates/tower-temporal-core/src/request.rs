@@ -1,5 +1,5 @@
 use crate::{
-    Headers, HeadersMut, Operation, Target,
+    Headers, HeadersMut, Operation, Queued, Target,
     rendezvous::{Guest, Slot},
 };
 use http::Extensions;
@@ -124,6 +124,11 @@ impl<O: Operation> Request<O> {
     /// What the call is aimed at.
     pub fn target(&self) -> Target<'_> {
         O::target(self.input(), &self.context)
+    }
+
+    /// How long the call has waited in a task queue, if it has.
+    pub fn queued(&self) -> Option<Queued> {
+        O::queued(self.input())
     }
 
     /// What layers have attached to the request. It never leaves the process.

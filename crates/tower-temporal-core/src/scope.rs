@@ -98,6 +98,15 @@ pub trait Scope<C>: 'static {
         Target::new()
     }
 
+    /// The next number of the workflow's own random numbers, from the stream of the name `stream`: the same again in a replay.
+    ///
+    /// Draws from one stream change no other. There are none outside workflows, nor in calls that are not replayed or are made
+    /// at once: a query, the validation of an update, a continue-as-new.
+    fn random(context: &C, stream: &'static str) -> Option<u64> {
+        let _ = (context, stream);
+        None
+    }
+
     /// Whether the code around the call is being replayed, so that side effects have happened already.
     fn is_replaying(context: &C) -> bool {
         let _ = context;

@@ -1,33 +1,79 @@
 use std::fmt;
 
-/// What a call is aimed at: the workflow, activity, handler or schedule, as far as the call says.
-///
-/// Fill in what is known: `Target { name: Some("cancel"), ..Target::new() }`.
-///
-/// Everything is borrowed from the request. It is meant for span names, metric labels and log lines;
-/// [`Display`](fmt::Display) writes the most telling parts in one line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Target<'a> {
+macro_rules! target {
+    ($($(#[$doc:meta])* $text:ident,)*) => {
+        /// What a call is aimed at: the workflow, activity, handler or schedule, as far as the call says.
+        ///
+        /// Fill in what is known: `Target { name: Some("cancel"), ..Target::new() }`.
+        ///
+        /// Everything is borrowed from the request. It is meant for span names, metric labels and log lines;
+        /// [`Display`](fmt::Display) writes the most telling parts in one line.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Target<'a> {
+            $($(#[$doc])* pub $text: Option<&'a str>,)*
+            /// The attempt, counted from 1.
+            pub attempt: Option<u32>,
+        }
+
+        impl Target<'_> {
+            /// An empty target.
+            pub const fn new() -> Self {
+                Self {
+                    $($text: None,)*
+                    attempt: None,
+                }
+            }
+        }
+
+        /// A [`Target`] that is kept beyond its request.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct OwnedTarget {
+            $($text: Option<Box<str>>,)*
+            attempt: Option<u32>,
+        }
+
+        impl From<Target<'_>> for OwnedTarget {
+            fn from(target: Target<'_>) -> Self {
+                Self {
+                    $($text: target.$text.map(Into::into),)*
+                    attempt: target.attempt,
+                }
+            }
+        }
+
+        impl OwnedTarget {
+            /// The target.
+            pub fn as_target(&self) -> Target<'_> {
+                Target {
+                    $($text: self.$text.as_deref(),)*
+                    attempt: self.attempt,
+                }
+            }
+        }
+    };
+}
+
+target! {
     /// The workflow's type.
-    pub workflow_type: Option<&'a str>,
+    workflow_type,
     /// The workflow's id.
-    pub workflow_id: Option<&'a str>,
+    workflow_id,
     /// The workflow's run id; absent when the call is for the latest run.
-    pub run_id: Option<&'a str>,
+    run_id,
     /// The activity's type.
-    pub activity_type: Option<&'a str>,
+    activity_type,
     /// The activity's id.
-    pub activity_id: Option<&'a str>,
+    activity_id,
     /// The name of the signal, query, update, timer or Nexus operation.
-    pub name: Option<&'a str>,
+    name,
+    /// The update's id.
+    update_id,
     /// The schedule's id.
-    pub schedule_id: Option<&'a str>,
+    schedule_id,
     /// The Nexus endpoint.
-    pub endpoint: Option<&'a str>,
+    endpoint,
     /// The task queue.
-    pub task_queue: Option<&'a str>,
-    /// The attempt, counted from 1.
-    pub attempt: Option<u32>,
+    task_queue,
 }
 
 impl<'a> Target<'a> {
@@ -37,22 +83,6 @@ impl<'a> Target<'a> {
             workflow_type,
             workflow_id,
             ..Self::new()
-        }
-    }
-
-    /// An empty target.
-    pub const fn new() -> Self {
-        Self {
-            workflow_type: None,
-            workflow_id: None,
-            run_id: None,
-            activity_type: None,
-            activity_id: None,
-            name: None,
-            schedule_id: None,
-            endpoint: None,
-            task_queue: None,
-            attempt: None,
         }
     }
 
@@ -76,56 +106,6 @@ impl fmt::Display for Target<'_> {
     }
 }
 
-/// A [`Target`] that is kept beyond its request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnedTarget {
-    workflow_type: Option<Box<str>>,
-    workflow_id: Option<Box<str>>,
-    run_id: Option<Box<str>>,
-    activity_type: Option<Box<str>>,
-    activity_id: Option<Box<str>>,
-    name: Option<Box<str>>,
-    schedule_id: Option<Box<str>>,
-    endpoint: Option<Box<str>>,
-    task_queue: Option<Box<str>>,
-    attempt: Option<u32>,
-}
-
-impl From<Target<'_>> for OwnedTarget {
-    fn from(target: Target<'_>) -> Self {
-        Self {
-            workflow_type: target.workflow_type.map(Into::into),
-            workflow_id: target.workflow_id.map(Into::into),
-            run_id: target.run_id.map(Into::into),
-            activity_type: target.activity_type.map(Into::into),
-            activity_id: target.activity_id.map(Into::into),
-            name: target.name.map(Into::into),
-            schedule_id: target.schedule_id.map(Into::into),
-            endpoint: target.endpoint.map(Into::into),
-            task_queue: target.task_queue.map(Into::into),
-            attempt: target.attempt,
-        }
-    }
-}
-
-impl OwnedTarget {
-    /// The target.
-    pub fn as_target(&self) -> Target<'_> {
-        Target {
-            workflow_type: self.workflow_type.as_deref(),
-            workflow_id: self.workflow_id.as_deref(),
-            run_id: self.run_id.as_deref(),
-            activity_type: self.activity_type.as_deref(),
-            activity_id: self.activity_id.as_deref(),
-            name: self.name.as_deref(),
-            schedule_id: self.schedule_id.as_deref(),
-            endpoint: self.endpoint.as_deref(),
-            task_queue: self.task_queue.as_deref(),
-            attempt: self.attempt,
-        }
-    }
-}
-
 impl fmt::Display for OwnedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_target().fmt(f)
@@ -145,6 +125,7 @@ mod tests {
             activity_type: Some("d"),
             activity_id: Some("e"),
             name: Some("f"),
+            update_id: Some("j"),
             schedule_id: Some("g"),
             endpoint: Some("h"),
             task_queue: Some("i"),

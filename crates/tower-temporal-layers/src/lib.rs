@@ -14,6 +14,9 @@
 //! | [`KeyedRateLimitLayer`](limit::KeyedRateLimitLayer) | `limit` | the same, by a key from the request | no |
 //! | [`KeyedConcurrencyLimitLayer`](limit::KeyedConcurrencyLimitLayer) | `limit` | how many calls with a key are made at a time | no |
 //! | [`MapErrorLayer`](map_error::MapErrorLayer) | `map-error` | says how failures are reported and retried | yes |
+//! | [`MetricsLayer`](metrics::MetricsLayer) | `metrics` | counts and times every call | yes |
+//! | [`ScheduleToStartLatencyLayer`](metrics::ScheduleToStartLatencyLayer) | `metrics` | how long activities wait for a worker | |
+//! | [`OtelLayer`](otel::OtelLayer) | `otel` | OpenTelemetry spans, and their context in a Temporal header | yes |
 //! | [`PropagationLayer`](propagation::PropagationLayer) | `propagation` | carries a typed value in a Temporal header | yes |
 //! | [`TimeoutLayer`](timeout::TimeoutLayer) | `timeout` | deadlines of a client's requests and of activities | no |
 //! | [`TraceLayer`](trace::TraceLayer) | `trace` | a `tracing` span around every call | yes |
@@ -32,13 +35,21 @@ pub mod catch_panic;
 #[cfg(feature = "dedup")]
 pub mod dedup;
 pub mod gate;
+#[cfg(any(feature = "otel", feature = "propagation"))]
+mod header;
 pub mod key;
 #[cfg(feature = "limit")]
 pub mod limit;
 #[cfg(feature = "map-error")]
 pub mod map_error;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "otel")]
+pub mod otel;
 #[cfg(feature = "propagation")]
 pub mod propagation;
+#[cfg(all(test, any(feature = "metrics", feature = "otel")))]
+mod test_support;
 #[cfg(feature = "timeout")]
 pub mod timeout;
 #[cfg(feature = "trace")]

@@ -86,6 +86,8 @@
 //! |---|---|---|
 //! | `client` | yes | client operations; does not compile `temporalio-sdk-core` |
 //! | `worker` | yes | workflow and activity operations |
+//! | `metrics` | | [`metrics::MetricsLayer`], [`metrics::ScheduleToStartLatencyLayer`] |
+//! | `otel` | | [`otel::OtelLayer`] |
 //! | `propagation` | yes | [`propagation::PropagationLayer`] |
 //! | `trace` | yes | [`trace::TraceLayer`] |
 //! | `audit` | | [`audit::AuditLayer`] |
@@ -106,8 +108,8 @@ pub use self::interceptors::{Interceptors, InterceptorsBuilder};
 
 pub use tower_temporal_core::{
     AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, ErrorKind, Intercept,
-    Invalid, Next, Operation, Overloaded, OwnedTarget, Repeatable, ReplaySafe, Request, Scope,
-    Target, Terminal, assert_replay_safe, error, from_fn, intercept, on, scope,
+    Invalid, Next, Operation, Overloaded, OwnedTarget, Queued, Repeatable, ReplaySafe, Request,
+    Scope, Target, Terminal, assert_replay_safe, error, from_fn, intercept, on, scope,
 };
 
 /// The core model, whole: see [`tower_temporal_core`].
@@ -116,6 +118,14 @@ pub use tower_temporal_core as core;
 #[cfg(feature = "client")]
 #[doc(inline)]
 pub use tower_temporal_client as client;
+
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use tower_temporal_layers::metrics;
+
+#[cfg(feature = "otel")]
+#[doc(inline)]
+pub use tower_temporal_layers::otel;
 
 #[cfg(feature = "propagation")]
 #[doc(inline)]

@@ -32,6 +32,7 @@ impl Case for Start {
     fn target(&self) -> Target<'_> {
         Target {
             name: Some("put"),
+            update_id: Some("the-update"),
             ..Target::workflow(None, Some(&self.given.id))
         }
     }
@@ -42,7 +43,9 @@ impl Case for Start {
             .start_update(
                 Basket::put,
                 "apple".to_owned(),
-                WorkflowStartUpdateOptions::default(),
+                WorkflowStartUpdateOptions::builder()
+                    .update_id("the-update".to_owned())
+                    .build(),
             )
             .await
     }
@@ -154,7 +157,10 @@ impl Case for Poll {
     }
 
     fn target(&self) -> Target<'_> {
-        Target::workflow(None, Some(&self.given.id))
+        Target {
+            update_id: Some(&self.update_id),
+            ..Target::workflow(None, Some(&self.given.id))
+        }
     }
 
     async fn call(&self, client: &Client) -> Result<String, ErrorOf<Self>> {

@@ -1,3 +1,4 @@
+use crate::header;
 use std::{
     fmt,
     marker::PhantomData,
@@ -5,11 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 use temporalio_common::data_converters::{
-    GenericPayloadConverter, PayloadConversionError, PayloadConverter, SerializationContext,
-    SerializationContextData, TemporalDeserializable, TemporalSerializable,
+    PayloadConverter, TemporalDeserializable, TemporalSerializable,
 };
 use tower_service::Service;
-use tower_temporal_core::{BoxError, ContextKey, Operation, Request, Scope};
+use tower_temporal_core::{ContextKey, Operation, Request, Scope};
 
 /// The service of [`PropagationLayer`](super::PropagationLayer).
 pub struct Propagation<K, S> {
@@ -45,7 +45,7 @@ where
 
     fn call(&mut self, mut request: Request<O>) -> Self::Future {
         let value = if O::CATEGORY.is_inbound() {
-            self.extract(&request)
+            header::read(&request, K::HEADER, &self.converter).map(Arc::new)
         } else {
             self.inject(&mut request);
             None
@@ -57,55 +57,17 @@ where
 impl<K, S> Propagation<K, S>
 where
     K: ContextKey,
-    K::Value: TemporalSerializable + TemporalDeserializable,
+    K::Value: TemporalSerializable,
 {
-    /// The value in the header of a call that comes in.
-    fn extract<O: Operation>(&self, request: &Request<O>) -> Option<Arc<K::Value>> {
-        let payload = request.headers().get(K::HEADER)?.clone();
-        match self.convert(|context| self.converter.from_payload(context, payload)) {
-            Ok(value) => Some(Arc::new(value)),
-            Err(error) => {
-                warn::<O, K>("can't be decoded", &error);
-                None
-            }
-        }
-    }
-
     /// Writes the value that surrounds a call into its header.
     fn inject<O: Operation>(&self, request: &mut Request<O>) {
         if !request.headers().are_carried() {
             return;
         }
-        let Some(value) = O::Scope::get::<K>(request.context()) else {
-            return;
-        };
-        let result = self
-            .convert(|context| self.converter.to_payload(context, &*value))
-            .map_err(BoxError::from)
-            .and_then(|payload| Ok(request.headers_mut().insert(K::HEADER, payload)?));
-        if let Err(error) = result {
-            warn::<O, K>("can't be encoded", &error);
+        if let Some(value) = O::Scope::get::<K>(request.context()) {
+            header::write(request, K::HEADER, &*value, &self.converter);
         }
     }
-
-    fn convert<T>(
-        &self,
-        convert: impl FnOnce(&SerializationContext<'_>) -> Result<T, PayloadConversionError>,
-    ) -> Result<T, PayloadConversionError> {
-        convert(&SerializationContext::new(
-            &SerializationContextData::None,
-            &self.converter,
-        ))
-    }
-}
-
-fn warn<O: Operation, K: ContextKey>(what: &str, error: &dyn fmt::Display) {
-    tracing::warn!(
-        operation = O::NAME,
-        header = K::HEADER,
-        %error,
-        "the header {what}; the call goes on without it"
-    );
 }
 
 impl<K, S: Clone> Clone for Propagation<K, S> {

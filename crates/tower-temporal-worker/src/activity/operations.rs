@@ -13,8 +13,8 @@ use temporalio_sdk::{
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Repeatable,
-    Request, Target, failure::application_failure, scope::TaskScope,
+    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Queued,
+    Repeatable, Request, Target, failure::application_failure, scope::TaskScope,
 };
 
 /// The names of all inbound operations.
@@ -56,6 +56,14 @@ impl Operation for ExecuteActivity {
 
     fn deadline(input: &ExecuteActivityInput) -> Option<SystemTime> {
         input.activity_info().deadline
+    }
+
+    fn queued(input: &ExecuteActivityInput) -> Option<Queued> {
+        let info = input.activity_info();
+        Some(Queued {
+            scheduled: info.current_attempt_scheduled_time?,
+            started: info.started_time?,
+        })
     }
 
     fn error(error: BoxError) -> ExecuteActivityError {

@@ -142,6 +142,10 @@ impl Scope<WorkflowInterceptorContext> for WorkflowScope {
         )
     }
 
+    fn random(context: &WorkflowInterceptorContext, stream: &'static str) -> Option<u64> {
+        Some(context.random_stream(stream).random())
+    }
+
     fn is_replaying(context: &WorkflowInterceptorContext) -> bool {
         context.is_replaying_history_events()
     }

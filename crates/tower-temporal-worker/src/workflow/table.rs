@@ -53,6 +53,7 @@ macro_rules! workflow_operations {
                     headers: payloads,
                     target: |input, context| Target {
                         name: Some(input.name()),
+                        update_id: Some(input.id()),
                         ..workflow(context.workflow_type(), context.workflow_id(), context.run_id())
                     },
                 }
@@ -63,6 +64,7 @@ macro_rules! workflow_operations {
                     headers: payloads,
                     target: |input, context| Target {
                         name: Some(input.name()),
+                        update_id: Some(input.id()),
                         ..workflow(context.workflow_type(), context.workflow_id(), context.run_id())
                     },
                 }

@@ -1,0 +1,93 @@
+//! OpenTelemetry: a span around every call, and one trace from a client through workflows to activities.
+//!
+//! ```
+//! use opentelemetry::trace::TracerProvider;
+//! use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+//! use tower_temporal_core::Terminal;
+//! use tower_temporal_layers::otel::{OtelLayer, WorkflowIdGenerator};
+//! # use tower_temporal_core::probe::{self, ActivityInboundProbe, ClientProbe};
+//!
+//! let exporter = InMemorySpanExporter::default();
+//! let provider = SdkTracerProvider::builder()
+//!     .with_id_generator(WorkflowIdGenerator::default())
+//!     .with_simple_exporter(exporter.clone())
+//!     .build();
+//!
+//! // In every stack, outermost.
+//! let layer = OtelLayer::new(provider.tracer("orders")).with_workflow_ids();
+//! # let client = tower_layer::Layer::layer(&layer, Terminal);
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # probe::call::<ClientProbe, _, _>(client, 1, |_| Ok(0)).await.unwrap();
+//! # });
+//! ```
+//!
+//! Going out, a call starts a span of the kind *client* under the current [`Context`](opentelemetry::Context), and its
+//! context is written into the Temporal header `_tracer-data`: W3C trace context and baggage, byte for byte as the Python,
+//! TypeScript and Rust SDKs' own integrations write it. Coming in, the header is read, and a span of the kind *server* is
+//! put around the handler. So a trace crosses workflows, activities and languages:
+//!
+//! ```text
+//! StartWorkflow:Order                      client
+//! └─ RunWorkflow:Order                     worker
+//!    └─ StartActivity:Activities::charge   worker
+//!       └─ RunActivity:Activities::charge  worker, perhaps in Python
+//! ```
+//!
+//! Code inside finds its span and its baggage in `Context::current()`, in clients, activities and workflows alike. Nexus
+//! operations have headers of their own that are strings: the context is in `traceparent`, `tracestate` and `baggage` there.
+//!
+//! # Spans
+//!
+//! Names, kinds and attributes (`temporalWorkflowID`, `temporalRunID`, `temporalActivityID`, `temporalActivityType`,
+//! `temporalUpdateID`) are those of the SDKs:
+//!
+//! | span | operation |
+//! |---|---|
+//! | `StartWorkflow:{type}` | `start_workflow` |
+//! | `SignalWithStartWorkflow:{type}` | `signal_with_start_workflow` |
+//! | `UpdateWithStartWorkflow:{type}` | `update_with_start_workflow` |
+//! | `SignalWorkflow:{signal}` | `signal_workflow`, `signal_child_workflow`, `signal_external_workflow` |
+//! | `QueryWorkflow:{query}` | `query_workflow` |
+//! | `StartWorkflowUpdate:{update}` | `start_workflow_update` |
+//! | `DescribeWorkflow`, `CancelWorkflow`, `TerminateWorkflow` | the operation of that name, and `cancel_external_workflow` |
+//! | `RunWorkflow:{type}` | `execute` |
+//! | `HandleSignal:{signal}`, `HandleQuery:{query}`, `HandleUpdate:{update}`, `ValidateUpdate:{update}` | the operation of that name |
+//! | `StartActivity:{type}` | `schedule_activity`, `schedule_local_activity` |
+//! | `StartChildWorkflow:{type}` | `start_child_workflow` |
+//! | `StartNexusOperation:{operation}` | `start_nexus_operation` |
+//! | `RunActivity:{type}` | `execute_activity` |
+//!
+//! Other calls have no span. A continue-as-new has none and carries the context on. A handler whose caller sends no context is
+//! under the workflow's span. A call that fails has the status *error*, with the error's text; arguments, results and headers are
+//! never recorded. A continue-as-new and an error that is marked benign are no failures.
+//!
+//! # Workflows
+//!
+//! While a workflow is replayed no spans are made: they have been when the call was made. A span that is open when a workflow
+//! leaves the worker's cache ends there, so it is exported once and not again.
+//!
+//! A call that a workflow makes after a replay belongs under the span that the workflow had before. An exported span can't be
+//! had again, but its ids can: with [`with_workflow_ids`](OtelLayer::with_workflow_ids) a workflow's spans have ids
+//! from the workflow's own random numbers, which are the same in a replay, and the call is a child of the same `RunWorkflow`. That
+//! takes a [`WorkflowIdGenerator`] in the tracer provider. Without it the call is a child of what the workflow was started by:
+//! in the same trace, next to `RunWorkflow` rather than under it.
+//!
+//! Spans that the workflow's own code starts are not covered: they are made again in a replay. Make them in activities.
+//!
+//! # With `tracing`
+//!
+//! With the crate `tracing-opentelemetry` put this layer outside of a [`TraceLayer`](crate::trace::TraceLayer): its spans and
+//! events then have the current OpenTelemetry context as their parent.
+
+mod future;
+mod ids;
+mod layer;
+mod service;
+mod span;
+#[cfg(test)]
+mod tests;
+
+pub use self::{future::OtelFuture, ids::WorkflowIdGenerator, layer::OtelLayer, service::Otel};
+
+/// The Temporal header that the context travels in.
+pub const HEADER: &str = "_tracer-data";

@@ -1,0 +1,150 @@
+use super::{
+    HEADER, OtelFuture,
+    ids::Ids,
+    layer::Config,
+    span::{self, ActiveSpan},
+};
+use crate::{CallInfo, header};
+use opentelemetry::Context;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task,
+};
+use tower_service::Service;
+use tower_temporal_core::{Category, HeaderMap, HeaderMapMut, Operation, Request, Scope};
+
+/// The service of [`OtelLayer`](super::OtelLayer).
+#[derive(Clone)]
+pub struct Otel<S> {
+    inner: S,
+    config: Arc<Config>,
+    /// What surrounds the workflow that the stack belongs to: for handlers whose caller sends no context.
+    workflow: Arc<Mutex<Option<Context>>>,
+}
+
+impl<S> Otel<S> {
+    pub(super) fn new(inner: S, config: Arc<Config>) -> Self {
+        Self {
+            inner,
+            config,
+            workflow: Arc::default(),
+        }
+    }
+
+    fn workflow(&self) -> MutexGuard<'_, Option<Context>> {
+        self.workflow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The context that a call belongs to before it has a span of its own.
+    fn parent<O: Operation>(&self, request: &Request<O>) -> Context {
+        if !O::CATEGORY.is_inbound() {
+            return Context::current();
+        }
+        let carrier: Option<HashMap<String, String>> =
+            header::read(request, HEADER, &self.config.converter);
+        match carrier {
+            // Not under what happens to surround the worker.
+            Some(carrier) => self
+                .config
+                .propagator
+                .extract_with_context(&Context::new(), &carrier),
+            None if O::CATEGORY == Category::WorkflowInbound => {
+                self.workflow().clone().unwrap_or_default()
+            }
+            None => Context::new(),
+        }
+    }
+
+    /// The context of a call that has a span, and the span unless it was made before.
+    fn start<O: Operation>(
+        &self,
+        request: &Request<O>,
+        parent: &Context,
+    ) -> Option<(Context, Option<ActiveSpan>)> {
+        let builder = span::builder(&CallInfo::new(request))?;
+        let ids = self
+            .config
+            .has_workflow_ids
+            .then(|| Ids::draw(request, parent))
+            .flatten();
+        if O::Scope::is_replaying(request.context()) {
+            let context = ids.map_or_else(|| parent.clone(), |ids| ids.replayed(parent));
+            return Some((context, None));
+        }
+        let start = || (self.config.start)(builder, parent);
+        let context = match ids {
+            Some(ids) => ids.for_next(start),
+            None => start(),
+        };
+        Some((context.clone(), Some(ActiveSpan(context))))
+    }
+
+    fn inject<O: Operation>(&self, context: &Context, request: &mut Request<O>) {
+        let headers = request.headers();
+        if !headers.are_carried() {
+            return;
+        }
+        let propagator = &self.config.propagator;
+        if headers
+            .maps()
+            .any(|map| matches!(map, HeaderMap::Strings(_)))
+        {
+            // Nexus: as headers of their own, which is where its handlers look.
+            for map in request.headers_mut().into_maps() {
+                if let HeaderMapMut::Strings(map) = map {
+                    propagator.inject_context(context, map);
+                }
+            }
+            return;
+        }
+        let mut carrier = HashMap::<String, String>::new();
+        propagator.inject_context(context, &mut carrier);
+        if !carrier.is_empty() {
+            header::write(request, HEADER, &carrier, &self.config.converter);
+        }
+    }
+}
+
+impl<O, S> Service<Request<O>> for Otel<S>
+where
+    O: Operation,
+    S: Service<Request<O>>,
+    S::Error: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = OtelFuture<O, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> task::Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<O>) -> Self::Future {
+        let parent = self.parent(&request);
+        let (context, span) = self
+            .start(&request, &parent)
+            .unwrap_or_else(|| (parent, None));
+        if O::CATEGORY.is_inbound() {
+            if matches!(O::NAME, "initialize_workflow" | "execute") {
+                *self.workflow() = Some(context.clone());
+            }
+        } else {
+            self.inject(&context, &mut request);
+        }
+        let inner = {
+            let _guard = context.clone().attach();
+            self.inner.call(request)
+        };
+        OtelFuture::new(inner, context, span)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Otel<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otel")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+//! What the metrics layers keep, in OpenTelemetry and on the Prometheus endpoint of the SDK's runtime.
+
+use crate::{
+    fixtures::{self, Work},
+    support::{client, unique, with_worker, with_worker_on},
+};
+use opentelemetry::{KeyValue, metrics::MeterProvider};
+use opentelemetry_sdk::metrics::{
+    InMemoryMetricExporter, SdkMeterProvider,
+    data::{AggregatedMetrics, MetricData},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use temporalio_client::{Client, WorkflowGetResultOptions, WorkflowStartOptions};
+use temporalio_common::{
+    error::ApplicationFailure,
+    telemetry::{
+        PrometheusExporterOptions, TaskQueueLabelStrategy, TelemetryOptions,
+        metrics::{CoreMeter, NewAttributes, TemporalMeter},
+        start_prometheus_metric_exporter,
+    },
+};
+use temporalio_sdk::{Runtime, WorkerOptions, activities::ActivityError, runtime::RuntimeOptions};
+use tower::ServiceBuilder;
+use tower_temporal::{
+    Interceptors,
+    metrics::{MeterBackend, MetricsLayer, ScheduleToStartLatencyLayer},
+};
+
+fn interceptors(meter: &impl MeterBackend) -> Interceptors {
+    let metrics = MetricsLayer::new(meter);
+    Interceptors::builder()
+        .client(metrics.clone())
+        .workflow_inbound(metrics.clone())
+        .workflow_outbound(metrics.clone())
+        .activity_inbound(
+            ServiceBuilder::new()
+                .layer(metrics)
+                .layer(ScheduleToStartLatencyLayer::new(meter)),
+        )
+        .build()
+}
+
+/// A worker whose activity fails when it is asked to, for good.
+fn worker(queue: &str) -> WorkerOptions {
+    fixtures::worker(queue, async |_, input| match input.as_str() {
+        "fail" => {
+            let failure = ApplicationFailure::non_retryable(anyhow::anyhow!("as it should"));
+            Err(ActivityError::application(failure))
+        }
+        _ => Ok(input),
+    })
+}
+
+/// Runs the workflow, and says whether it completed.
+async fn work(client: &Client, queue: &str, input: &str) -> bool {
+    let options = WorkflowStartOptions::new(queue, unique(queue)).build();
+    let handle = client
+        .start_workflow(Work::run, input.to_owned(), options)
+        .await
+        .unwrap();
+    handle
+        .get_result(WorkflowGetResultOptions::default())
+        .await
+        .is_ok()
+}
+
+/// An OpenTelemetry meter provider, and what it exports.
+struct Exported {
+    provider: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+}
+
+impl Exported {
+    fn new() -> Self {
+        let exporter = InMemoryMetricExporter::default();
+        let provider = SdkMeterProvider::builder()
+            .with_periodic_exporter(exporter.clone())
+            .build();
+        Self { provider, exporter }
+    }
+
+    /// Sums, and of histograms how many values there were, by metric and attributes.
+    fn totals(&self) -> BTreeMap<String, i64> {
+        self.provider.force_flush().unwrap();
+        let exported = self.exporter.get_finished_metrics().unwrap();
+        let mut totals = BTreeMap::new();
+        let last = exported.last().expect("something was exported");
+        for metric in last.scope_metrics().flat_map(|scope| scope.metrics()) {
+            let mut add = |attributes: Vec<&KeyValue>, total: i64| {
+                totals.insert(named(metric.name(), attributes), total);
+            };
+            match metric.data() {
+                AggregatedMetrics::U64(MetricData::Sum(sum)) => sum
+                    .data_points()
+                    .for_each(|point| add(point.attributes().collect(), point.value() as i64)),
+                AggregatedMetrics::I64(MetricData::Sum(sum)) => sum
+                    .data_points()
+                    .for_each(|point| add(point.attributes().collect(), point.value())),
+                AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
+                    assert_eq!(metric.unit(), "s");
+                    for point in histogram.data_points() {
+                        let seconds = 0.0..60.0;
+                        assert!(seconds.contains(&point.sum()), "{metric:?}");
+                        add(point.attributes().collect(), point.count() as i64);
+                    }
+                }
+                other => panic!("an instrument that is none of ours: {other:?}"),
+            }
+        }
+        totals
+    }
+}
+
+fn named(metric: &str, attributes: Vec<&KeyValue>) -> String {
+    let mut attributes: Vec<_> = attributes
+        .iter()
+        .map(|attribute| format!("{}={}", attribute.key, attribute.value))
+        .collect();
+    attributes.sort();
+    format!("{metric} {}", attributes.join(" "))
+}
+
+/// One call each of what a workflow with an activity is made of.
+const CALLS: [&str; 4] = [
+    "category=client_outbound operation=start_workflow",
+    "category=workflow_inbound operation=execute",
+    "category=workflow_outbound operation=schedule_activity",
+    "category=activity_inbound operation=execute_activity",
+];
+
+const WAIT: &str =
+    "custom_activity_schedule_to_start_latency activity_type=Activities::work workflow_type=Work";
+
+#[tokio::test]
+async fn calls_are_measured_in_open_telemetry() {
+    let exported = Exported::new();
+    let client = client(interceptors(&exported.provider.meter("test"))).await;
+    let queue = unique("metrics");
+    with_worker(&client, worker(&queue), async {
+        assert!(work(&client, &queue, "text").await);
+    })
+    .await;
+    let totals = exported.totals();
+    for call in CALLS {
+        assert_eq!(
+            totals.get(&format!("tower_temporal_calls {call}")),
+            Some(&1),
+            "{totals:#?}"
+        );
+        assert_eq!(
+            totals.get(&format!("tower_temporal_latency {call}")),
+            Some(&1),
+            "{totals:#?}"
+        );
+        assert_eq!(
+            totals.get(&format!("tower_temporal_in_flight {call}")),
+            Some(&0),
+            "{totals:#?}"
+        );
+    }
+    assert_eq!(totals.get(WAIT), Some(&1), "{totals:#?}");
+    let failures = totals.keys().find(|name| name.contains("failures"));
+    assert_eq!(failures, None);
+}
+
+/// Each task of the workflow begins with a replay then, but the first.
+#[tokio::test]
+async fn a_replay_counts_nothing_twice_and_loses_no_failure() {
+    let exported = Exported::new();
+    let client = client(interceptors(&exported.provider.meter("test"))).await;
+    let queue = unique("metrics-replay");
+    let mut options = worker(&queue);
+    options.max_cached_workflows = 0;
+    with_worker(&client, options, async {
+        assert!(!work(&client, &queue, "fail").await);
+    })
+    .await;
+    let totals = exported.totals();
+    for call in CALLS {
+        assert_eq!(
+            totals.get(&format!("tower_temporal_calls {call}")),
+            Some(&1),
+            "{totals:#?}"
+        );
+        assert_eq!(
+            totals.get(&format!("tower_temporal_in_flight {call}")),
+            Some(&0),
+            "{totals:#?}"
+        );
+    }
+    let [_, execute, _, activity] = CALLS;
+    for call in [execute, activity] {
+        let (category, operation) = call.split_once(' ').unwrap();
+        let failures = format!("tower_temporal_failures {category} kind=Unknown {operation}");
+        assert_eq!(totals.get(&failures), Some(&1), "{totals:#?}");
+    }
+    let latency = format!("tower_temporal_latency {execute}");
+    assert_eq!(totals.get(&latency), None, "its start was in another task");
+}
+
+#[tokio::test]
+async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
+    let options = PrometheusExporterOptions::builder()
+        .socket_addr(([127, 0, 0, 1], 0).into())
+        .build();
+    let prometheus = start_prometheus_metric_exporter(options).unwrap();
+    let meter = TemporalMeter::new(
+        prometheus.meter.clone(),
+        NewAttributes::default(),
+        TaskQueueLabelStrategy::UseNormal,
+    );
+    let telemetry = TelemetryOptions::builder()
+        .metrics(prometheus.meter as Arc<dyn CoreMeter>)
+        .build();
+    let options = RuntimeOptions::builder()
+        .telemetry_options(telemetry)
+        .build()
+        .unwrap();
+    let runtime = Runtime::from_current_tokio(options).unwrap();
+
+    let client = client(interceptors(&meter)).await;
+    let queue = unique("metrics-prometheus");
+    with_worker_on(&runtime, &client, worker(&queue), async {
+        assert!(work(&client, &queue, "text").await);
+        assert!(!work(&client, &queue, "fail").await);
+    })
+    .await;
+
+    let url = format!("http://{}/metrics", prometheus.bound_addr);
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    for line in [
+        r#"tower_temporal_calls{category="client_outbound",operation="start_workflow"} 2"#,
+        r#"tower_temporal_calls{category="workflow_inbound",operation="execute"} 2"#,
+        r#"tower_temporal_calls{category="activity_inbound",operation="execute_activity"} 2"#,
+        r#"tower_temporal_failures{category="activity_inbound",kind="Unknown",operation="execute_activity"} 1"#,
+        r#"tower_temporal_in_flight{category="workflow_inbound",operation="execute"} 0"#,
+        r#"tower_temporal_latency_count{category="workflow_outbound",operation="schedule_activity"} 2"#,
+        r#"custom_activity_schedule_to_start_latency_count{activity_type="Activities::work",workflow_type="Work"} 2"#,
+    ] {
+        assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
+    }
+    let own = "temporal_workflow_completed";
+    assert!(
+        text.lines().any(|line| line.starts_with(own)),
+        "the worker's own metrics are there too:\n{text}"
+    );
+    prometheus.abort_handle.abort();
+}
