@@ -12,6 +12,7 @@ mod middleware;
 mod misbehaving;
 mod propagation;
 mod replay;
+mod rpc;
 mod shutdown;
 mod support;
 mod trace;

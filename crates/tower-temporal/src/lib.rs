@@ -106,6 +106,10 @@ pub use tower_temporal_core as core;
 #[doc(inline)]
 pub use tower_temporal_client as client;
 
+#[cfg(feature = "client")]
+#[doc(inline)]
+pub use tower_temporal_client::rpc;
+
 #[cfg(feature = "propagation")]
 #[doc(inline)]
 pub use tower_temporal_layers::propagation;
