@@ -1,6 +1,7 @@
 //! The gRPC level: tower services as the connection of real clients and workers.
 
 mod faults;
+mod long_polls;
 mod operations;
 mod proxy;
 mod stacks;
