@@ -80,7 +80,7 @@ fn every_method_of_the_sdk_s_interceptors_has_an_operation() {
 
 /// The names and methods of all public traits of the SDK that are called interceptors.
 fn interceptor_traits() -> Vec<(String, Vec<String>)> {
-    sdk_sources()
+    sdk_sources(&["temporalio-client", "temporalio-sdk", "temporalio-workflow"])
         .iter()
         .flat_map(|source| {
             let text = fs::read_to_string(source)
@@ -112,12 +112,11 @@ fn traits(items: &[Item]) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// Every source file of the SDK's crates that this build uses.
-fn sdk_sources() -> Vec<PathBuf> {
+/// Every source file of these of the SDK's crates, as this build uses them.
+pub(crate) fn sdk_sources(crates: &[&str]) -> Vec<PathBuf> {
     let metadata = MetadataCommand::new()
         .exec()
         .expect("cargo tells where its packages are");
-    let crates = ["temporalio-client", "temporalio-sdk", "temporalio-workflow"];
     let sources: Vec<PathBuf> = metadata
         .packages
         .iter()

@@ -15,6 +15,7 @@ mod otel;
 mod propagation;
 mod replay;
 mod service;
+mod rpc;
 mod shutdown;
 mod support;
 mod trace;

@@ -29,6 +29,10 @@
 //! Operations are named after the SDK's methods. `start_workflow` is [`StartWorkflow`], and so on;
 //! [`OPERATIONS`] lists them all.
 //!
+//! # Below the operations
+//!
+//! [`rpc`] makes any tower service the connection of an SDK client, and has every gRPC method typed.
+//!
 //! # Errors
 //!
 //! A layer next to the SDK sees the operation's own error and can match on it. What a middleware fails with becomes the

@@ -42,6 +42,9 @@
 //! | activity inbound | [`activity`] | `execute_activity` |
 //! | activity outbound | [`activity`] | `heartbeat`, `info` |
 //!
+//! Below all of them, [`rpc`] puts tower services under the SDK's connection, and makes operations of the gRPC calls that no
+//! interceptor of the SDK sees.
+//!
 //! Each operation is a marker type named after the SDK's method, such as [`client::StartWorkflow`]. A stack serves every
 //! operation of its category; a layer that is for one operation goes inside [`on`], and [`from_fn`] makes one from an
 //! async function:
@@ -84,7 +87,7 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `client` | yes | client operations; does not compile `temporalio-sdk-core` |
+//! | `client` | yes | client operations and [`rpc`]; does not compile `temporalio-sdk-core` |
 //! | `worker` | yes | workflow and activity operations |
 //! | `metrics` | | [`metrics::MetricsLayer`], [`metrics::ScheduleToStartLatencyLayer`] |
 //! | `otel` | | [`otel::OtelLayer`] |
@@ -126,6 +129,9 @@ pub use tower_temporal_layers::metrics;
 #[cfg(feature = "otel")]
 #[doc(inline)]
 pub use tower_temporal_layers::otel;
+#[cfg(feature = "client")]
+#[doc(inline)]
+pub use tower_temporal_client::rpc;
 
 #[cfg(feature = "propagation")]
 #[doc(inline)]

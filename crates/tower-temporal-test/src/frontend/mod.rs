@@ -110,6 +110,8 @@
 mod activity;
 mod record;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use activity::{ActivityOutcome, activity_task, json};
 pub use service::FrontendFuture;

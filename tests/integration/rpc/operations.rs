@@ -1,0 +1,304 @@
+//! Calls that no interceptor of the SDK sees, in a stack of operations.
+
+use super::{channel, client_of, options};
+use crate::{
+    fixtures::{Work, worker},
+    support::{eventually, in_history, unique, with_worker},
+};
+use futures::TryStreamExt;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use temporalio_client::{
+    ActivityCancelOptions, ActivityCountOptions, ActivityDescribeOptions, ActivityListOptions,
+    ActivityStartOptions, ActivityTerminateOptions, Client, ClientOptions, RpcOptions,
+    UntypedWorkflow, WorkflowGetResultOptions, WorkflowStartOptions,
+    errors::ActivityResultError,
+    grpc::WorkflowService,
+    schedules::{CreateScheduleOptions, DeleteScheduleOptions, ScheduleAction, ScheduleSpec},
+};
+use temporalio_common::{
+    data_converters::RawValue,
+    protos::temporal::api::{
+        history::v1::history_event::Attributes, workflowservice::v1::DescribeNamespaceRequest,
+    },
+};
+use temporalio_macros::activities;
+use temporalio_sdk::{
+    WorkerOptions,
+    activities::{ActivityContext, ActivityError},
+};
+use tonic::{Code, transport::Endpoint};
+use tower::ServiceBuilder;
+use tower_temporal::{
+    BoxError, CallInfo, Denied, Interceptors, Next, Request, from_fn,
+    propagation::{ContextKey, PropagationLayer},
+    rpc::{
+        self,
+        workflow_service::{DescribeNamespace, RecordActivityTaskHeartbeat},
+    },
+    trace::TraceLayer,
+};
+use tower_temporal_test::DevServer;
+use tracing::Span;
+
+struct UserId;
+
+impl ContextKey for UserId {
+    type Value = String;
+    const HEADER: &'static str = "user-id";
+}
+
+struct Standalone;
+
+#[activities]
+impl Standalone {
+    /// Says who it runs for.
+    #[activity]
+    async fn user(_: ActivityContext) -> Result<String, ActivityError> {
+        Ok(UserId::current().map_or("nobody".to_owned(), |user| user.to_string()))
+    }
+
+    #[activity]
+    async fn forever(ctx: ActivityContext) -> Result<(), ActivityError> {
+        while !ctx.is_cancelled() {
+            ctx.record_heartbeat(()).await?;
+            tokio::select! {
+                () = ctx.cancelled() => {}
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+        }
+        Err(ActivityError::cancelled())
+    }
+}
+
+fn start_options(queue: &str, name: &str) -> ActivityStartOptions {
+    ActivityStartOptions::with_start_to_close_timeout(
+        queue,
+        format!("{queue}-{name}"),
+        Duration::from_secs(60),
+    )
+    .build()
+}
+
+#[tokio::test]
+async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
+    // They are a preview, which a dev server has to be told of.
+    let server = DevServer::builder()
+        .extra_args(["--dynamic-config-value", "activity.enableStandalone=true"])
+        .start()
+        .await
+        .unwrap();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let in_layer = calls.clone();
+    let trace = TraceLayer::new().make_span_with(move |call: &CallInfo<'_>| {
+        in_layer.lock().unwrap().push(call.operation);
+        Span::none()
+    });
+    let endpoint = Endpoint::from_shared(server.address().to_owned()).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    let service = ServiceBuilder::new()
+        .layer(rpc::operations(
+            ServiceBuilder::new()
+                .layer(trace)
+                .layer(PropagationLayer::<UserId>::new()),
+        ))
+        .map_request(rpc::into_tonic)
+        .service(channel);
+    let connection = rpc::connect(options(), service).await.unwrap();
+    let client = Client::new(connection, ClientOptions::new(server.namespace()).build()).unwrap();
+
+    let queue = unique("standalone");
+    let interceptors = Interceptors::builder()
+        .activity_inbound(PropagationLayer::<UserId>::new())
+        .build();
+    let worker = WorkerOptions::new(&queue)
+        .default_heartbeat_throttle_interval(Duration::from_millis(100))
+        .register_activities(Standalone)
+        .worker_plugin(interceptors)
+        .build();
+    with_worker(&client, worker, async {
+        let options = start_options(&queue, "user");
+        let start = client.start_activity(Standalone::user, (), options);
+        let handle = UserId::scope("alice".to_owned(), start).await.unwrap();
+        assert_eq!(handle.result().await.unwrap(), "alice");
+        handle
+            .describe(ActivityDescribeOptions::default())
+            .await
+            .unwrap();
+
+        let options = start_options(&queue, "cancelled");
+        let handle = client.start_activity(Standalone::forever, (), options);
+        let handle = handle.await.unwrap();
+        handle
+            .cancel(ActivityCancelOptions::default())
+            .await
+            .unwrap();
+        let result = handle.result().await;
+        assert!(
+            matches!(result, Err(ActivityResultError::Cancelled { .. })),
+            "{result:?}"
+        );
+
+        let options = start_options(&queue, "terminated");
+        let handle = client.start_activity(Standalone::forever, (), options);
+        let handle = handle.await.unwrap();
+        handle
+            .terminate(ActivityTerminateOptions::default())
+            .await
+            .unwrap();
+        let result = handle.result().await;
+        assert!(
+            matches!(result, Err(ActivityResultError::Terminated)),
+            "{result:?}"
+        );
+
+        let query = format!("TaskQueue = '{queue}'");
+        eventually("all three are listed", async || {
+            let listed = client.list_activities(&query, ActivityListOptions::default());
+            let listed: Vec<_> = listed.try_collect().await.unwrap();
+            (listed.len() == 3).then_some(())
+        })
+        .await;
+        let count = client.count_activities(&query, ActivityCountOptions::default());
+        assert_eq!(count.await.unwrap().count(), 3);
+    })
+    .await;
+
+    let calls = calls.lock().unwrap();
+    for operation in [
+        "start_activity_execution",
+        "poll_activity_execution",
+        "describe_activity_execution",
+        "request_cancel_activity_execution",
+        "terminate_activity_execution",
+        "list_activity_executions",
+        "count_activity_executions",
+        "record_activity_task_heartbeat",
+    ] {
+        assert!(calls.contains(&operation), "{operation}: {calls:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_plain_heartbeat_is_seen_and_answered_by_a_layer() {
+    let details = Arc::new(Mutex::new(None));
+    let in_layer = details.clone();
+    // The layer tells the activity that it is cancelled, which the server does not.
+    let layer = from_fn(
+        move |request: Request<RecordActivityTaskHeartbeat>,
+              next: Next<RecordActivityTaskHeartbeat>| {
+            let details = in_layer.clone();
+            async move {
+                *details.lock().unwrap() = request.details.clone();
+                let mut answer = next.run(request).await?;
+                assert!(!answer.cancel_requested);
+                answer.cancel_requested = true;
+                Ok::<_, BoxError>(answer)
+            }
+        },
+    );
+    let service = ServiceBuilder::new()
+        .layer(rpc::operations(layer))
+        .map_request(rpc::into_tonic)
+        .service(channel().await);
+    let client = client_of(rpc::connect(options(), service).await.unwrap()).await;
+    let queue = unique("heartbeat");
+    let worker = worker(&queue, async |ctx, _| {
+        ctx.record_heartbeat("half way".to_owned()).await?;
+        ctx.cancelled().await;
+        Ok::<_, ActivityError>("stopped".to_owned())
+    });
+    let result = with_worker(&client, worker, async {
+        let options = WorkflowStartOptions::new(&queue, &queue).build();
+        let handle = client
+            .start_workflow(Work::run, String::new(), options)
+            .await;
+        let result = handle
+            .unwrap()
+            .get_result(WorkflowGetResultOptions::default())
+            .await;
+        result.unwrap()
+    })
+    .await;
+    assert_eq!(result, "stopped");
+    let details = details
+        .lock()
+        .unwrap()
+        .take()
+        .expect("the heartbeat had details");
+    assert_eq!(details.payloads[0].data, br#""half way""#);
+}
+
+#[tokio::test]
+async fn a_scheduled_workflow_carries_the_values_of_who_made_the_schedule() {
+    let service = ServiceBuilder::new()
+        .layer(rpc::operations(PropagationLayer::<UserId>::new()))
+        .map_request(rpc::into_tonic)
+        .service(channel().await);
+    let client = client_of(rpc::connect(options(), service).await.unwrap()).await;
+    let id = unique("schedule");
+    let options = CreateScheduleOptions::builder()
+        .action(ScheduleAction::start_workflow(
+            UntypedWorkflow::new("Nobody"),
+            RawValue::empty(),
+            &id,
+            &id,
+        ))
+        .spec(ScheduleSpec::from_interval(Duration::from_secs(3600)))
+        .trigger_immediately(true)
+        .build();
+    let create = client.create_schedule(&id, options);
+    let handle = UserId::scope("alice".to_owned(), create).await.unwrap();
+    let workflow_id = eventually("the schedule has started its workflow", async || {
+        let description = handle.describe(RpcOptions::default()).await.unwrap();
+        let mut actions = description.recent_actions().into_iter();
+        actions.next().map(|action| action.workflow_id)
+    })
+    .await;
+    let user = in_history(&client, &workflow_id, "the header", |event| match event {
+        Attributes::WorkflowExecutionStartedEventAttributes(started) => {
+            started.header.as_ref()?.fields.get(UserId::HEADER).cloned()
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!(user.data, br#""alice""#);
+    handle
+        .delete(DeleteScheduleOptions::default())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_namespace_s_call_can_be_refused() {
+    let layer = from_fn(
+        async |request: Request<DescribeNamespace>, next: Next<DescribeNamespace>| {
+            if request.target().name == Some("secret") {
+                return Err(BoxError::from(Denied::new("nobody looks in there")));
+            }
+            next.run(request).await
+        },
+    );
+    let service = ServiceBuilder::new()
+        .layer(rpc::operations(layer))
+        .map_request(rpc::into_tonic)
+        .service(channel().await);
+    let connection = rpc::connect(options(), service).await.unwrap();
+    let describe = async |namespace: &str| {
+        let request = DescribeNamespaceRequest {
+            namespace: namespace.to_owned(),
+            ..Default::default()
+        };
+        connection
+            .clone()
+            .describe_namespace(tonic::Request::new(request))
+            .await
+    };
+    let described = describe("default").await.unwrap().into_inner();
+    assert_eq!(described.namespace_info.unwrap().name, "default");
+    let refused = describe("secret").await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+}

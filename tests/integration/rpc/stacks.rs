@@ -1,0 +1,363 @@
+//! tower's and tower-http's middleware under real clients and workers.
+
+use super::{channel, client_of, options, reaches_the_server, start, without_retries};
+use crate::{
+    fixtures::{Work, worker},
+    support::{eventually, unique, with_worker},
+};
+use futures::future::{Ready, ready};
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use temporalio_client::{
+    WorkflowCountOptions, WorkflowGetResultOptions, WorkflowStartOptions,
+    errors::{ClientError, WorkflowStartError},
+};
+use temporalio_sdk::activities::ActivityError;
+use tonic::{Code, Status};
+use tower::{
+    BoxError, ServiceBuilder, ServiceExt,
+    balance::p2c::Balance,
+    discover::ServiceList,
+    hedge::{Hedge, Policy as HedgePolicy},
+    layer::layer_fn,
+    load::{CompleteOnResponse, PendingRequests},
+    retry::{Policy, RetryLayer},
+    service_fn,
+    timeout::TimeoutLayer,
+    util::MapRequestLayer,
+};
+use tower_http::{
+    sensitive_headers::SetSensitiveRequestHeadersLayer, set_header::SetRequestHeaderLayer,
+    trace::TraceLayer,
+};
+use tower_temporal::rpc::{
+    self, Body, Rpc, is_long_poll,
+    workflow_service::{CountWorkflowExecutions, StartWorkflowExecution},
+};
+
+type Call = Request<Body>;
+
+/// Log lines that a subscriber has written.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn tower_http_traces_and_sets_headers_and_knows_what_is_sensitive() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_env_filter("off,tower_http=debug")
+        .with_writer(move || writer.clone())
+        .finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+
+    let seen = Arc::new(Mutex::new(None));
+    let in_stack = seen.clone();
+    let service = ServiceBuilder::new()
+        .layer(SetRequestHeaderLayer::overriding(
+            HeaderName::from_static("x-team"),
+            HeaderValue::from_static("payments"),
+        ))
+        .layer(SetRequestHeaderLayer::overriding(
+            header::AUTHORIZATION,
+            HeaderValue::from_static("Bearer do-not-log-me"),
+        ))
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        .layer(TraceLayer::new_for_grpc().make_span_with(|request: &Call| {
+            tracing::debug_span!("rpc", path = request.uri().path(), headers = ?request.headers())
+        }))
+        .layer(MapRequestLayer::new(move |request: Call| {
+            *in_stack.lock().unwrap() = Some(request.headers().clone());
+            request
+        }))
+        .map_request(rpc::into_tonic)
+        .service(channel().await);
+    let client = client_of(rpc::connect(without_retries(), service).await.unwrap()).await;
+    let count = client.count_workflows("", WorkflowCountOptions::default());
+    count.await.expect("the stack lets it through");
+    let headers = seen.lock().unwrap().take().expect("a call went through");
+    assert_eq!(headers["x-team"], "payments");
+    assert!(headers[header::AUTHORIZATION].is_sensitive());
+
+    let refused = client.count_workflows("no query", WorkflowCountOptions::default());
+    refused.await.expect_err("the server knows no such query");
+    let text = lines.text();
+    assert!(text.contains(CountWorkflowExecutions::PATH), "{text}");
+    assert!(text.contains("finished processing request"), "{text}");
+    assert!(
+        text.contains("response failed") && text.contains("Code: 3"),
+        "the layer knows a gRPC failure when it sees one: {text}"
+    );
+    assert!(
+        text.contains("Sensitive") && !text.contains("do-not-log-me"),
+        "{text}"
+    );
+}
+
+/// Retries calls that failed with `UNAVAILABLE`, at once and up to three times.
+#[derive(Clone)]
+struct RetryUnavailable(u32);
+
+impl<B> Policy<Call, Response<B>, BoxError> for RetryUnavailable {
+    type Future = Ready<()>;
+
+    fn retry(
+        &mut self,
+        _: &mut Call,
+        result: &mut Result<Response<B>, BoxError>,
+    ) -> Option<Ready<()>> {
+        let response = result.as_ref().ok()?;
+        let status = Status::from_header_map(response.headers())?;
+        self.0 = self.0.checked_sub(1)?;
+        (status.code() == Code::Unavailable).then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Call) -> Option<Call> {
+        Some(request.clone())
+    }
+}
+
+#[tokio::test]
+async fn retry_sends_the_same_request_again() {
+    let attempts = Arc::new(AtomicU32::new(0));
+    let in_stack = attempts.clone();
+    // The first two attempts do not get through.
+    let flaky = layer_fn(move |inner| {
+        let attempts = in_stack.clone();
+        service_fn(move |request: Call| {
+            let inner: tonic::transport::Channel = Clone::clone(&inner);
+            let is_start = StartWorkflowExecution::matches(&request);
+            let attempt = attempts.fetch_add(u32::from(is_start), Ordering::SeqCst);
+            async move {
+                if is_start && attempt < 2 {
+                    return Ok(Status::unavailable("not yet").into_http());
+                }
+                Ok::<_, BoxError>(inner.oneshot(rpc::into_tonic(request)).await?)
+            }
+        })
+    });
+    let service = ServiceBuilder::new()
+        .layer(RetryLayer::new(RetryUnavailable(3)))
+        .layer(flaky)
+        .service(channel().await);
+    let client = client_of(rpc::connect(without_retries(), service).await.unwrap()).await;
+    start(&client, &unique("retry"))
+        .await
+        .expect("the third attempt gets through");
+    assert_eq!(attempts.load(Ordering::SeqCst), 3);
+}
+
+/// Hedges counts of workflows, which change nothing.
+#[derive(Clone)]
+struct HedgeCounts;
+
+impl HedgePolicy<Call> for HedgeCounts {
+    fn clone_request(&self, request: &Call) -> Option<Call> {
+        Some(request.clone())
+    }
+
+    fn can_retry(&self, request: &Call) -> bool {
+        CountWorkflowExecutions::matches(request)
+    }
+}
+
+#[tokio::test]
+async fn hedge_asks_again_while_the_first_attempt_hangs() {
+    let attempts = Arc::new(AtomicU32::new(0));
+    let in_stack = attempts.clone();
+    let channel = channel().await;
+    let lazy = service_fn(move |request: Call| {
+        let channel = channel.clone();
+        let is_count = CountWorkflowExecutions::matches(&request);
+        let attempt = in_stack.fetch_add(u32::from(is_count), Ordering::SeqCst);
+        async move {
+            if is_count && attempt == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, BoxError>(channel.oneshot(rpc::into_tonic(request)).await?)
+        }
+    });
+    let service = ServiceBuilder::new()
+        .layer(rpc::unless_long_poll(
+            ServiceBuilder::new()
+                .buffer::<Call>(16)
+                .layer(layer_fn(|inner| {
+                    Hedge::new_with_mock_latencies(
+                        inner,
+                        HedgeCounts,
+                        1,
+                        0.5,
+                        Duration::from_secs(60),
+                        &[10, 10, 10, 10],
+                    )
+                })),
+        ))
+        .service(lazy);
+    let client = client_of(rpc::connect(without_retries(), service).await.unwrap()).await;
+    let count = client.count_workflows("", WorkflowCountOptions::default());
+    tokio::time::timeout(Duration::from_secs(20), count)
+        .await
+        .expect("the second attempt answers")
+        .unwrap();
+    assert_eq!(attempts.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_timeout_ends_a_call_with_its_own_code() {
+    let service = ServiceBuilder::new()
+        .layer(rpc::unless_long_poll(TimeoutLayer::new(
+            Duration::from_millis(200),
+        )))
+        .service(hanging(channel().await));
+    let client = client_of(rpc::connect(without_retries(), service).await.unwrap()).await;
+    match start(&client, &unique("timeout")).await {
+        Err(WorkflowStartError::Rpc(status)) => {
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+        }
+        other => panic!("the call should have timed out, but {other:?}"),
+    }
+}
+
+/// A connection on which no start of a workflow is ever answered.
+fn hanging(
+    channel: tonic::transport::Channel,
+) -> impl tower::Service<Call, Response = Response<tonic::body::Body>, Error = BoxError, Future: Send>
++ Clone
++ Send
++ 'static {
+    service_fn(move |request: Call| {
+        let channel = channel.clone();
+        async move {
+            if StartWorkflowExecution::matches(&request) {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, BoxError>(channel.oneshot(rpc::into_tonic(request)).await?)
+        }
+    })
+}
+
+#[tokio::test]
+async fn load_shed_refuses_what_a_limit_has_no_room_for() {
+    let service = ServiceBuilder::new()
+        .layer(rpc::unless_long_poll(
+            ServiceBuilder::new().load_shed().concurrency_limit(1),
+        ))
+        .service(hanging(channel().await));
+    let client = client_of(rpc::connect(without_retries(), service).await.unwrap()).await;
+    let id = unique("load-shed");
+    let hangs = start(&client, &id);
+    let refused = eventually("a call is refused while another hangs", async || {
+        let count = client.count_workflows("", WorkflowCountOptions::default());
+        match count.await {
+            Err(ClientError::Rpc(status)) => Some(status),
+            _ => None,
+        }
+    });
+    tokio::select! {
+        _ = hangs => panic!("this call hangs"),
+        status = refused => assert_eq!(status.code(), Code::ResourceExhausted),
+    }
+}
+
+#[tokio::test]
+async fn balance_spreads_calls_over_channels() {
+    let counts = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let mut services = Vec::new();
+    for count in &counts {
+        let count = count.clone();
+        let counted = ServiceBuilder::new()
+            .map_request(move |request: Call| {
+                count.fetch_add(1, Ordering::SeqCst);
+                rpc::into_tonic(request)
+            })
+            .service(channel().await);
+        services.push(PendingRequests::new(counted, CompleteOnResponse::default()));
+    }
+    let service = ServiceBuilder::new()
+        .buffer::<Call>(16)
+        .service(Balance::new(ServiceList::new(services)));
+    let client = client_of(rpc::connect(without_retries(), service).await.unwrap()).await;
+    eventually("both channels are used", async || {
+        let count = client.count_workflows("", WorkflowCountOptions::default());
+        count.await.unwrap();
+        let used = |count: &Arc<AtomicUsize>| count.load(Ordering::SeqCst) > 0;
+        counts.iter().all(used).then_some(())
+    })
+    .await;
+    reaches_the_server(&client).await;
+}
+
+#[tokio::test]
+async fn a_worker_runs_behind_a_timeout_that_is_shorter_than_its_polls() {
+    let polls = Arc::new(Mutex::new(BTreeSet::new()));
+    let in_stack = polls.clone();
+    let service = ServiceBuilder::new()
+        .map_request(move |request: Call| {
+            if is_long_poll(&request) {
+                in_stack
+                    .lock()
+                    .unwrap()
+                    .insert(request.uri().path().to_owned());
+            }
+            request
+        })
+        .layer(rpc::unless_long_poll(
+            ServiceBuilder::new()
+                .concurrency_limit(4)
+                .timeout(Duration::from_millis(500)),
+        ))
+        .map_request(rpc::into_tonic)
+        .service(channel().await);
+    let client = client_of(rpc::connect(options(), service).await.unwrap()).await;
+    let queue = unique("polls");
+    let worker = worker(&queue, async |_, input| {
+        // As long as three timeouts: the worker and the client wait for it in long polls.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        Ok::<_, ActivityError>(input + "!")
+    });
+    let result = with_worker(&client, worker, async {
+        let options = WorkflowStartOptions::new(&queue, &queue).build();
+        let handle = client.start_workflow(Work::run, "done".to_owned(), options);
+        let handle = handle.await.unwrap();
+        handle.get_result(WorkflowGetResultOptions::default()).await
+    })
+    .await;
+    assert_eq!(result.unwrap(), "done!");
+    let polls = polls.lock().unwrap();
+    for method in [
+        "PollWorkflowTaskQueue",
+        "PollActivityTaskQueue",
+        "GetWorkflowExecutionHistory",
+    ] {
+        assert!(
+            polls.iter().any(|path| path.ends_with(method)),
+            "{method} was not seen as a long poll: {polls:?}"
+        );
+    }
+}
