@@ -4,9 +4,11 @@
 
 mod activity;
 mod activity_outbound;
+mod activity_service;
 mod client;
 mod drift;
 mod fixtures;
+mod http_api;
 mod layers;
 mod metrics;
 mod middleware;

@@ -1,0 +1,3 @@
+//! What programs and tests of this project share: the parts of the larger examples.
+
+pub mod http_api;
