@@ -11,6 +11,7 @@ mod layers;
 mod middleware;
 mod misbehaving;
 mod propagation;
+mod ready_made;
 mod replay;
 mod service;
 mod shutdown;
