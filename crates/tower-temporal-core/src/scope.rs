@@ -98,6 +98,13 @@ pub trait Scope<C>: 'static {
         Target::new()
     }
 
+    /// Whether what surrounds the call exists yet. It does but for `initialize_workflow`, which creates it: there values
+    /// can't be set, and it is not known whether it is a replay.
+    fn is_established(context: &C) -> bool {
+        let _ = context;
+        true
+    }
+
     /// Whether the code around the call is being replayed, so that side effects have happened already.
     fn is_replaying(context: &C) -> bool {
         let _ = context;

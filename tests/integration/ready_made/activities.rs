@@ -194,19 +194,19 @@ async fn policies_and_validation_refuse_an_activity_for_good() {
 #[tokio::test]
 async fn what_is_outside_of_a_caught_panic_sees_an_error() {
     let (send, mut receive) = mpsc::channel::<AuditRecord>(10);
+    let panics = from_fn(
+        async |request: Request<ExecuteActivity>, next: Next<ExecuteActivity>| {
+            assert!(request.target().attempt > Some(1), "a bug");
+            next.run(request).await
+        },
+    );
     let stack = ServiceBuilder::new()
         .layer(AuditLayer::new(send))
-        .layer(CatchPanicLayer::new());
-    let run = AtomicU32::new(0);
-    let body = move |_: ActivityContext, input: String| {
-        let is_first = run.fetch_add(1, Ordering::SeqCst) == 0;
-        async move {
-            assert!(!is_first, "the first run panics");
-            Ok(input)
-        }
-    };
-    with_activity(stack, body, async |running| {
-        assert_eq!(running.result().await.unwrap(), "in");
+        .layer(CatchPanicLayer::new())
+        .layer(panics);
+    let ran = Runs::default();
+    with_activity(stack, runs(&ran, |_| false), async |running| {
+        assert_eq!(running.result().await.unwrap(), "in done");
     })
     .await;
     let outcomes = [receive.recv().await, receive.recv().await].map(|record| {
