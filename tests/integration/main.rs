@@ -15,6 +15,7 @@ mod middleware;
 mod misbehaving;
 mod otel;
 mod propagation;
+mod ready_made;
 mod replay;
 mod service;
 mod rpc;

@@ -52,7 +52,7 @@ impl FailureParts {
     }
 
     /// The failure that `error` is, with these parts. Its message is the error's.
-    pub fn of_failure(self, error: BoxError) -> ApplicationFailure {
+    pub fn build(self, error: BoxError) -> ApplicationFailure {
         ApplicationFailure::builder(error)
             .maybe_type_name(self.type_name)
             .non_retryable(self.non_retryable)
@@ -70,7 +70,7 @@ impl FailureParts {
 pub fn application_failure(error: BoxError) -> ApplicationFailure {
     match error.downcast::<ApplicationFailure>() {
         Ok(failure) => *failure,
-        Err(error) => FailureParts::of(&error).of_failure(error),
+        Err(error) => FailureParts::of(&error).build(error),
     }
 }
 

@@ -66,15 +66,21 @@ pub(crate) fn many_layers(log: &Log) -> Interceptors {
 
 /// The history of the workflow that makes every call, up to where it continues as new.
 pub(crate) async fn history_of_everything() -> History {
-    let (_, _, events) = everything(100).await;
+    let log = Log::default();
+    let (_, _, events) = everything(many_layers(&log), log, 100).await;
     History { events }
 }
 
 /// Runs workflows that make every call. Returns what they said, what the layers saw, and the history of the first run.
-async fn everything(max_cached_workflows: usize) -> (Vec<String>, Log, Vec<HistoryEvent>) {
-    let log = Log::default();
+///
+/// One of the layers has to make a timer a millisecond longer.
+pub(crate) async fn everything(
+    interceptors: Interceptors,
+    log: Log,
+    max_cached_workflows: usize,
+) -> (Vec<String>, Log, Vec<HistoryEvent>) {
     let bench = Bench {
-        client: client(many_layers(&log)).await,
+        client: client(interceptors).await,
         queue: unique("everything"),
         log: log.clone(),
     };
@@ -154,7 +160,8 @@ async fn everything(max_cached_workflows: usize) -> (Vec<String>, Log, Vec<Histo
     (said, log, history)
 }
 
-const SAID: [&str; 12] = [
+/// What the workflows say, whatever is around them.
+pub(crate) const SAID: [&str; 12] = [
     "fired",
     TEXT,
     TEXT,
@@ -171,7 +178,8 @@ const SAID: [&str; 12] = [
 
 #[tokio::test]
 async fn every_operation_passes_three_layers_in_order() {
-    let (said, log, _) = everything(100).await;
+    let log = Log::default();
+    let (said, log, _) = everything(many_layers(&log), log, 100).await;
     assert_eq!(said, SAID);
 
     let seen: BTreeSet<_> = log.all().iter().map(|seen| seen.operation).collect();
@@ -208,7 +216,8 @@ async fn every_operation_passes_three_layers_in_order() {
 
 #[tokio::test]
 async fn a_workflow_that_is_rebuilt_for_every_task_does_the_same() {
-    let (said, ..) = everything(0).await;
+    let log = Log::default();
+    let (said, ..) = everything(many_layers(&log), log, 0).await;
     assert_eq!(said, SAID);
 }
 

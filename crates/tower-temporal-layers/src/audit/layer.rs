@@ -78,8 +78,7 @@ where
             latency: None,
         };
         Ok(AuditState {
-            // The SDK does not say whether it is a replay.
-            record: (O::NAME != "initialize_workflow").then_some(record),
+            record: O::Scope::is_established(request.context()).then_some(record),
             start: is_live.then(Instant::now),
             context: request.context().clone(),
             layer: self.clone(),

@@ -3,7 +3,7 @@ use crate::CallInfo;
 use std::fmt;
 use tower_layer::Layer;
 use tower_temporal_core::{
-    BoxError, ContextKey, Intercept, Intercepted, Operation, ReplaySafe, Request,
+    BoxError, ContextKey, Intercept, Intercepted, Operation, ReplaySafe, Request, Scope,
 };
 
 /// Lets only those calls pass that a policy allows. See the [module](super).
@@ -37,6 +37,9 @@ impl<A: Authorize + Clone + 'static> Intercept for AuthorizeLayer<A> {
     type State<O: Operation> = ();
 
     fn before<O: Operation>(&self, request: &mut Request<O>) -> Result<(), BoxError> {
+        if !O::Scope::is_established(request.context()) {
+            return Ok(());
+        }
         self.policy.authorize(request).map_err(Into::into)
     }
 }

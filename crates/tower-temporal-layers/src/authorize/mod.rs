@@ -99,8 +99,10 @@
 //! # let _ = children;
 //! ```
 //!
-//! Three things to know there:
+//! Four things to know there:
 //!
+//! - `initialize_workflow`, which runs a workflow's `#[init]`, is not asked about: it can't be refused, and no value is set
+//!   yet. The `execute` that follows is, before any other code of the workflow runs.
 //! - The policy is workflow code. It runs again on replay, and has to say the same: a policy that is changed while workflows
 //!   run is a change of their code, to be versioned or deployed as one.
 //! - An update is denied before it is accepted when the policy denies `validate_update`, and fails when it denies

@@ -20,12 +20,12 @@
 //! # });
 //! ```
 //!
-//! The error is [`Panicked`]: `INTERNAL` for a client, a failure of the type `Panicked` that is retried for an activity. What
-//! panicked may be a layer inside of this one, the activity, or the SDK. As ever the panic is first reported by the panic hook.
+//! The error is [`Panicked`]: `INTERNAL` for a client, a failure of the type `Panicked` that is retried for an activity. As
+//! ever the panic is first reported by the panic hook.
 //!
-//! For a client it keeps a bug in a layer from ending the task that makes the call. The SDK catches panics of activities
-//! itself, around the whole stack. There the layer is for the layers outside of it: they see an error, rather than being
-//! unwound through, so a span is closed, a metric counted, a record written.
+//! For a client it keeps a bug in a layer from ending the task that makes the call. In a worker the SDK catches panics itself:
+//! those of an activity's own code inside of the stack, where layers see the failure it makes of them, and those of layers
+//! around the stack. There this layer is for the layers outside of it: they see an error, rather than being unwound through.
 //!
 //! With `panic = "abort"` there is nothing to catch.
 //!

@@ -86,7 +86,7 @@ impl Failed {
 
     pub(super) fn into_error(self) -> BoxError {
         match self.parts {
-            Some(parts) => parts.of_failure(self.error).into(),
+            Some(parts) => parts.build(self.error).into(),
             None => self.error,
         }
     }

@@ -32,10 +32,11 @@ impl TimeoutLayer {
         }
     }
 
-    /// Gives long polls `timeout`. Without it they have no deadline.
+    /// Gives long polls `timeout`. Without it they wait as long as the server likes, which is 20 seconds or so.
     ///
-    /// The server answers a long poll after 20 seconds or so, and the SDK polls again. A shorter timeout ends the wait for a
-    /// workflow's result with an error.
+    /// It is for what is on the way to the server and takes a connection that waits for one that is dead. It does not end the
+    /// wait for a workflow's result: the server knows the deadline of a poll, answers with nothing before, and the SDK polls
+    /// again. Put a [`tokio::time::timeout`] around the wait for that.
     pub const fn long_polls(self, timeout: Duration) -> Self {
         Self {
             long_polls: Some(timeout),

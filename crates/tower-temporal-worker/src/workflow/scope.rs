@@ -229,6 +229,10 @@ impl Scope<WorkflowContextView> for WorkflowScope {
         f()
     }
 
+    fn is_established(_: &WorkflowContextView) -> bool {
+        false
+    }
+
     fn caller(context: &WorkflowContextView) -> Target<'_> {
         caller(
             context.workflow_type(),

@@ -1,0 +1,302 @@
+//! Ready-made layers in the stack of a worker's activities.
+
+use super::{Memory, UserId};
+use crate::{
+    activity::with_activity,
+    support::{client, history, unique, with_worker},
+};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use temporalio_client::{WorkflowGetResultOptions, WorkflowStartOptions};
+use temporalio_common::{
+    RetryPolicy,
+    error::ApplicationFailure,
+    protos::temporal::api::{
+        enums::v1::EventType, failure::v1::failure::FailureInfo,
+        history::v1::history_event::Attributes,
+    },
+};
+use temporalio_macros::{activities, workflow, workflow_methods};
+use temporalio_sdk::{
+    ActivityOptions, WorkerOptions, WorkflowContext, WorkflowResult,
+    activities::{ActivityContext, ActivityError},
+};
+use tokio::sync::mpsc;
+use tower::ServiceBuilder;
+use tower_temporal::{
+    BoxError, CallInfo, ErrorKind, Interceptors, Next, Request,
+    activity::ExecuteActivity,
+    audit::{AuditLayer, AuditOutcome, AuditRecord},
+    authorize::AuthorizeLayer,
+    catch_panic::CatchPanicLayer,
+    dedup::DedupLayer,
+    from_fn,
+    limit::{KeyedConcurrencyLimitLayer, KeyedRateLimitLayer},
+    map_error::{Failed, MapErrorLayer},
+    timeout::TimeoutLayer,
+    validate::ValidateLayer,
+};
+
+/// When each run of an activity began.
+type Runs = Arc<Mutex<Vec<Instant>>>;
+
+/// An activity that fails as long as `fails` says so of the how-manieth run, counted from one.
+fn runs<F>(
+    runs: &Runs,
+    fails: F,
+) -> impl Fn(ActivityContext, String) -> futures::future::Ready<Result<String, ActivityError>> + use<F>
+where
+    F: Fn(usize) -> bool + Send + Sync + 'static,
+{
+    let runs = runs.clone();
+    move |_, input| {
+        let mut runs = runs.lock().unwrap();
+        runs.push(Instant::now());
+        futures::future::ready(match fails(runs.len()) {
+            true => Err(anyhow::anyhow!("run {} fails", runs.len()).into()),
+            false => Ok(format!("{input} done")),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_shed_activity_comes_again_when_there_is_room() {
+    const PERIOD: Duration = Duration::from_secs(2);
+    let ran = Runs::default();
+    let by_type = |call: &CallInfo<'_>| call.target.activity_type.map(str::to_owned);
+    let layer = KeyedRateLimitLayer::new(1, PERIOD, by_type).shed();
+    // The first run fails. What comes a millisecond later is shed, and the third attempt, the last, is told when to come.
+    with_activity(layer, runs(&ran, |run| run == 1), async |running| {
+        assert_eq!(running.result().await.unwrap(), "in done");
+    })
+    .await;
+    let ran = ran.lock().unwrap();
+    assert_eq!(ran.len(), 2, "the second attempt is shed");
+    let pause = ran[1] - ran[0];
+    assert!(pause > PERIOD - Duration::from_millis(100), "{pause:?}");
+}
+
+#[tokio::test]
+async fn a_limited_activity_waits() {
+    const PERIOD: Duration = Duration::from_secs(1);
+    let ran = Runs::default();
+    let stack = ServiceBuilder::new()
+        .layer(KeyedRateLimitLayer::new(
+            1,
+            PERIOD,
+            |call: &CallInfo<'_>| Some(call.operation),
+        ))
+        .layer(KeyedConcurrencyLimitLayer::new(1, |call: &CallInfo<'_>| {
+            Some(call.operation)
+        }));
+    with_activity(stack, runs(&ran, |run| run == 1), async |running| {
+        assert_eq!(running.result().await.unwrap(), "in done");
+    })
+    .await;
+    let ran = ran.lock().unwrap();
+    let pause = ran[1] - ran[0];
+    assert!(pause > PERIOD - Duration::from_millis(100), "{pause:?}");
+}
+
+struct Slow;
+
+#[activities]
+impl Slow {
+    #[activity]
+    async fn hang(_: ActivityContext) -> Result<(), ActivityError> {
+        futures::future::pending().await
+    }
+}
+
+/// Runs an activity that hangs, once, with four seconds.
+#[workflow]
+#[derive(Default)]
+struct Hurry;
+
+#[workflow_methods]
+impl Hurry {
+    #[run]
+    async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
+        let once = RetryPolicy::builder().maximum_attempts(1).build();
+        let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(4))
+            .retry_policy(once)
+            .build();
+        Ok(ctx.execute_activity(Slow::hang, (), options).await?)
+    }
+}
+
+#[tokio::test]
+async fn an_activity_reports_its_failure_before_the_server_gives_up() {
+    let layer = TimeoutLayer::deadline().margin(Duration::from_secs(2));
+    let client = client(Interceptors::builder().activity_inbound(layer).build()).await;
+    let id = unique("hurry");
+    let options = WorkerOptions::new(&id)
+        .register_workflow::<Hurry>()
+        .unwrap()
+        .register_activities(Slow)
+        .build();
+    with_worker(&client, options, async {
+        let options = WorkflowStartOptions::new(&id, &id).build();
+        let start = client.start_workflow(Hurry::run, (), options);
+        let handle = start.await.unwrap();
+        handle
+            .get_result(WorkflowGetResultOptions::default())
+            .await
+            .expect_err("the activity does not end by itself");
+    })
+    .await;
+    let events = history(&client, &id).await;
+    let failed = events.iter().find_map(|event| match &event.attributes {
+        Some(Attributes::ActivityTaskFailedEventAttributes(failed)) => failed.failure.as_ref(),
+        _ => None,
+    });
+    let failure = failed.expect("the worker has reported it, not the server");
+    match &failure.failure_info {
+        Some(FailureInfo::ApplicationFailureInfo(info)) => {
+            assert_eq!(info.r#type, "DeadlineExceeded");
+        }
+        other => panic!("expected an application failure, got {other:?}"),
+    }
+    let timed_out =
+        |event: &temporalio_common::protos::temporal::api::history::v1::HistoryEvent| {
+            event.event_type() == EventType::ActivityTaskTimedOut
+        };
+    assert!(!events.iter().any(timed_out));
+}
+
+#[tokio::test]
+async fn policies_and_validation_refuse_an_activity_for_good() {
+    let by_user = AuthorizeLayer::by_value::<UserId, _, _>(|user, _| user.is_some());
+    let by_argument = ValidateLayer::new(|input: &String, _| match input.as_str() {
+        "in" => Err("the input is `in`"),
+        _ => Ok(()),
+    });
+    for (layer, type_name) in [
+        (tower::util::Either::Left(by_user), "PermissionDenied"),
+        (tower::util::Either::Right(by_argument), "InvalidArgument"),
+    ] {
+        let ran = Runs::default();
+        with_activity(layer, runs(&ran, |_| false), async |running| {
+            let (_, info) = running.failure().await;
+            assert_eq!(info.r#type, type_name);
+            assert!(info.non_retryable, "{type_name} is final");
+        })
+        .await;
+        assert!(ran.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_outside_of_a_caught_panic_sees_an_error() {
+    let (send, mut receive) = mpsc::channel::<AuditRecord>(10);
+    let panics = from_fn(
+        async |request: Request<ExecuteActivity>, next: Next<ExecuteActivity>| {
+            assert!(request.target().attempt > Some(1), "a bug");
+            next.run(request).await
+        },
+    );
+    let stack = ServiceBuilder::new()
+        .layer(AuditLayer::new(send))
+        .layer(CatchPanicLayer::new())
+        .layer(panics);
+    let ran = Runs::default();
+    with_activity(stack, runs(&ran, |_| false), async |running| {
+        assert_eq!(running.result().await.unwrap(), "in done");
+    })
+    .await;
+    let outcomes = [receive.recv().await, receive.recv().await].map(|record| {
+        let record = record.unwrap();
+        (record.target.as_target().attempt, record.outcome)
+    });
+    let expected = [
+        (Some(1), AuditOutcome::Failed(ErrorKind::Panicked)),
+        (Some(2), AuditOutcome::Completed),
+    ];
+    assert_eq!(outcomes, expected);
+}
+
+#[derive(Debug)]
+struct Declined(&'static str);
+
+impl std::fmt::Display for Declined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the card was declined: {}", self.0)
+    }
+}
+
+impl std::error::Error for Declined {}
+
+#[tokio::test]
+async fn a_failure_is_reported_as_it_is_mapped() {
+    let ran = Arc::new(AtomicU32::new(0));
+    let body = {
+        let ran = ran.clone();
+        move |_: ActivityContext, _: String| {
+            ran.fetch_add(1, Ordering::SeqCst);
+            async {
+                let failure = ApplicationFailure::new(Declined("expired"));
+                Err(ActivityError::application(failure))
+            }
+        }
+    };
+    let layer = MapErrorLayer::new(|failed: &mut Failed| {
+        if let Some(code) = failed.find::<Declined>().map(|declined| declined.0) {
+            let details = code.to_owned();
+            failed
+                .type_name("Declined")
+                .non_retryable()
+                .details(details);
+        }
+    });
+    with_activity(layer, body, async |running| {
+        let (message, info) = running.failure().await;
+        assert_eq!(message, "the card was declined: expired");
+        assert_eq!(info.r#type, "Declined");
+        assert!(info.non_retryable);
+        let details = crate::support::json(&info.details);
+        assert_eq!(details, [r#""expired""#]);
+    })
+    .await;
+    assert_eq!(ran.load(Ordering::SeqCst), 1, "it is not retried");
+}
+
+#[tokio::test]
+async fn an_activity_that_was_done_is_not_run_again() {
+    let ran = Runs::default();
+    let attempts = Arc::new(AtomicU32::new(0));
+    // The first attempt is done, but its report gets lost.
+    let lose = {
+        let attempts = attempts.clone();
+        from_fn(
+            move |request: Request<ExecuteActivity>, next: Next<ExecuteActivity>| {
+                let is_first = attempts.fetch_add(1, Ordering::SeqCst) == 0;
+                async move {
+                    let output = next.run(request).await?;
+                    match is_first {
+                        true => Err(BoxError::from("lost")),
+                        false => Ok(output),
+                    }
+                }
+            },
+        )
+    };
+    let store = Memory::new();
+    let stack = ServiceBuilder::new()
+        .layer(lose)
+        .layer(DedupLayer::new(store.clone()));
+    with_activity(stack, runs(&ran, |_| false), async |running| {
+        assert_eq!(running.result().await.unwrap(), "in done");
+        let run_id = running.handle.run_id().unwrap();
+        let key = serde_json::json!(["default", running.id, run_id, crate::fixtures::ACTIVITY_ID]);
+        let stored = store.0.get(&key.to_string()).await;
+        assert_eq!(stored.expect("it is under that key").data, br#""in done""#);
+    })
+    .await;
+    assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    assert_eq!(ran.lock().unwrap().len(), 1);
+}
