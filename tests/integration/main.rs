@@ -13,6 +13,7 @@ mod middleware;
 mod misbehaving;
 mod otel;
 mod propagation;
+mod python;
 mod replay;
 mod shutdown;
 mod support;
