@@ -16,6 +16,7 @@ mod misbehaving;
 mod otel;
 mod propagation;
 mod ready_made;
+mod python;
 mod replay;
 mod service;
 mod rpc;

@@ -9,7 +9,7 @@ use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, SdkMeterProvider,
     data::{AggregatedMetrics, MetricData},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use temporalio_client::{Client, WorkflowGetResultOptions, WorkflowStartOptions};
 use temporalio_common::{
     error::ApplicationFailure,
@@ -20,6 +20,10 @@ use temporalio_common::{
     },
 };
 use temporalio_sdk::{Runtime, WorkerOptions, activities::ActivityError, runtime::RuntimeOptions};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tower::ServiceBuilder;
 use tower_temporal::{
     Interceptors,
@@ -198,6 +202,17 @@ async fn a_replay_counts_nothing_twice_and_loses_no_failure() {
     assert_eq!(totals.get(&latency), None, "its start was in another task");
 }
 
+/// What a Prometheus server would get. `reqwest` can't be used beside the SDK without a crypto provider, even for plain HTTP.
+async fn scrape(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.0\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.0 200 OK"), "{response}");
+    response
+}
+
 #[tokio::test]
 async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
     let options = PrometheusExporterOptions::builder()
@@ -226,8 +241,7 @@ async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
     })
     .await;
 
-    let url = format!("http://{}/metrics", prometheus.bound_addr);
-    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    let text = scrape(prometheus.bound_addr).await;
     for line in [
         r#"tower_temporal_calls{category="client_outbound",operation="start_workflow"} 2"#,
         r#"tower_temporal_calls{category="workflow_inbound",operation="execute"} 2"#,

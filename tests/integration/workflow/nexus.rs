@@ -9,14 +9,9 @@ use super::{
     subject::{Step, Subject},
     worker_options,
 };
-use crate::support::{client, plain_client, unique, with_worker};
-use std::{
-    env,
-    ffi::OsString,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::Mutex,
+use crate::{
+    python::PythonWorker,
+    support::{client, plain_client, unique, with_worker},
 };
 use temporalio_client::WorkflowStartOptions;
 use temporalio_common::protos::temporal::api::{
@@ -31,52 +26,16 @@ use tower_temporal_test::DevServer;
 /// The endpoint of a Python worker, which ends when this is dropped.
 struct Greetings {
     endpoint: String,
-    worker: Child,
+    worker: PythonWorker,
 }
 
 impl Greetings {
     /// Starts a worker, or says that there is no Python to run it.
     async fn serve() -> Option<Self> {
-        let python = tokio::task::spawn_blocking(python)
-            .await
-            .expect("nothing panics there");
-        let Some(python) = python else {
-            let text = "there is no Python with the packages `temporalio` and `nexus-rpc`, and pip can't get them";
-            assert_ne!(
-                env::var("CI").as_deref(),
-                Ok("true"),
-                "Nexus must be tested here, but {text}"
-            );
-            eprintln!("SKIPPED: {text}");
-            return None;
-        };
-        let server = DevServer::shared().await;
         let endpoint = unique("nexus");
         create_endpoint(&endpoint, &endpoint).await;
-        // The Python SDK wants no scheme.
-        let address = server.address();
-        let address = address.split_once("://").map_or(address, |(_, rest)| rest);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/nexus_worker.py");
-        let worker = Command::new(python)
-            .arg(script)
-            .args([address, server.namespace(), &endpoint])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python runs");
-        let mut this = Self { endpoint, worker };
-        let output = this.worker.stdout.take().expect("it is piped");
-        let ready = tokio::task::spawn_blocking(move || {
-            let mut line = String::new();
-            BufReader::new(output).read_line(&mut line).map(|_| line)
-        });
-        let line = tokio::time::timeout(PATIENCE, ready)
-            .await
-            .expect("the Python worker should be ready by now")
-            .expect("nothing panics there")
-            .expect("its output can be read");
-        assert_eq!(line.trim(), "ready", "the Python worker did not start");
-        Some(this)
+        let worker = PythonWorker::start("nexus_worker.py", &endpoint).await?;
+        Some(Self { endpoint, worker })
     }
 
     fn step(&self, operation: &str) -> Step {
@@ -86,45 +45,6 @@ impl Greetings {
             timeout: PATIENCE,
         }
     }
-}
-
-impl Drop for Greetings {
-    fn drop(&mut self) {
-        // It would end by itself when this process does; a test that is over need not keep it until then.
-        let _ = self.worker.kill();
-        let _ = self.worker.wait();
-    }
-}
-
-/// A Python that has what the worker needs: the system's, or one of a virtual environment under `target/`.
-fn python() -> Option<OsString> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().ok()?;
-    let suits = |python: &OsString| {
-        succeeds(Command::new(python).args(["-c", "import temporalio, nexusrpc"]))
-    };
-    let system = OsString::from("python3");
-    if suits(&system) {
-        return Some(system);
-    }
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/nexus-venv");
-    let own = directory.join("bin/python").into_os_string();
-    if !suits(&own) {
-        succeeds(Command::new(&system).args(["-m", "venv"]).arg(&directory));
-        succeeds(Command::new(&own).args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "temporalio==1.35.*",
-        ]));
-    }
-    suits(&own).then_some(own)
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    let output = command.stdin(Stdio::null()).output();
-    output.is_ok_and(|output| output.status.success())
 }
 
 /// Creates a Nexus endpoint that is served on `queue`.
@@ -232,14 +152,7 @@ async fn a_nexus_operation_is_cancelled_through_a_stack() {
 /// A test that is killed can't drop anything.
 #[tokio::test]
 async fn the_python_worker_ends_with_the_process_that_started_it() {
-    let Some(mut greetings) = Greetings::serve().await else {
-        return;
-    };
-    drop(greetings.worker.stdin.take());
-    let ended = tokio::task::spawn_blocking(move || greetings.worker.wait());
-    tokio::time::timeout(PATIENCE, ended)
-        .await
-        .expect("it should end when its standard input does")
-        .expect("nothing panics there")
-        .expect("it can be waited for");
+    if let Some(greetings) = Greetings::serve().await {
+        assert_eq!(greetings.worker.end().await, "");
+    }
 }

@@ -83,7 +83,8 @@
 //! While a workflow is replayed no call, failure or latency is recorded: they have been when the call was made. A call that
 //! began in a replay, and ends after it, has no latency that could be known; its failure is counted. What is in flight is
 //! what this process has in memory, so a workflow that was replayed to get there is in it. Nothing a workflow does depends
-//! on any of it.
+//! on any of it. (A workflow task that the server has run again, since it failed or its outcome came too late, is no replay to
+//! the SDK: its calls are counted again.)
 
 mod cache;
 mod future;

@@ -64,7 +64,8 @@
 //! # Workflows
 //!
 //! While a workflow is replayed no spans are made: they have been when the call was made. A span that is open when a workflow
-//! leaves the worker's cache ends there, so it is exported once and not again.
+//! leaves the worker's cache ends there, so it is exported once and not again. (A workflow task that the server has run again,
+//! since it failed or its outcome came too late, is no replay to the SDK: what it did is exported again.)
 //!
 //! A call that a workflow makes after a replay belongs under the span that the workflow had before. An exported span can't be
 //! had again, but its ids can: with [`with_workflow_ids`](OtelLayer::with_workflow_ids) a workflow's spans have ids
