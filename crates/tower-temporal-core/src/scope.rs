@@ -105,6 +105,8 @@ pub trait Scope<C>: 'static {
     fn random(context: &C, stream: &'static str) -> Option<u64> {
         let _ = (context, stream);
         None
+    }
+
     /// Whether what surrounds the call exists yet. It does but for `initialize_workflow`, which creates it: there values
     /// can't be set, and it is not known whether it is a replay.
     fn is_established(context: &C) -> bool {

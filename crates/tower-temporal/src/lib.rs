@@ -126,12 +126,12 @@ pub use tower_temporal_client as client;
 #[doc(inline)]
 pub use tower_temporal_layers::metrics;
 
-#[cfg(feature = "otel")]
-#[doc(inline)]
-pub use tower_temporal_layers::otel;
 #[cfg(feature = "client")]
 #[doc(inline)]
 pub use tower_temporal_client::rpc;
+#[cfg(feature = "otel")]
+#[doc(inline)]
+pub use tower_temporal_layers::otel;
 
 #[cfg(feature = "propagation")]
 #[doc(inline)]
