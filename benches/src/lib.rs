@@ -2,13 +2,18 @@
 //!
 //! The layers and interceptors only pass through, so what they cost is what the machinery costs.
 
+mod activity;
 pub mod callgrind;
 mod client;
 mod pass;
 mod workflow;
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, rc::Rc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 /// How many layers, or interceptors, are measured.
 pub const LAYERS: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -76,6 +81,7 @@ pub fn cases() -> Vec<Case> {
         .expect("a runtime can be built");
     let runtime = Rc::new(runtime);
     let mut cases = client::cases(&runtime);
+    cases.extend(activity::cases(&runtime));
     cases.extend(workflow::cases(&runtime));
     cases
 }
@@ -85,4 +91,16 @@ fn variants() -> impl Iterator<Item = Variant> {
     [Variant::None]
         .into_iter()
         .chain(pairs.into_iter().flatten())
+}
+
+/// `target/bench`, wherever the target directory is: `program` is one that cargo has built.
+pub fn directory(program: &str) -> PathBuf {
+    let target = Path::new(program).ancestors().nth(2);
+    target.unwrap_or(Path::new(".")).join("bench")
+}
+
+/// The value below which such a part of the values is. It sorts them.
+pub fn quantile(values: &mut [f64], part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * part).round() as usize]
 }

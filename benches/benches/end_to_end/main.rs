@@ -7,8 +7,9 @@ mod memory;
 mod workload;
 
 use anyhow::Result;
+use benches::{directory, quantile};
 use serde::Serialize;
-use std::{env, fs, path::Path, time::Duration};
+use std::{env, fs, time::Duration};
 use tower_temporal_test::DevServer;
 use workload::{Round, VARIANTS, Worker};
 
@@ -67,7 +68,7 @@ fn main() -> Result<()> {
                 .map_or_else(|| "–".to_owned(), |mib| format!("{mib:.1} MiB")),
         );
     }
-    let directory = directory();
+    let directory = directory(env!("CARGO_BIN_EXE_count-allocations"));
     fs::create_dir_all(&directory)?;
     fs::write(
         directory.join("end_to_end.json"),
@@ -132,16 +133,4 @@ fn summarise(rounds: &[Vec<Round>], memory: &[Option<f64>]) -> Summary {
     Summary {
         variants: (0..VARIANTS.len()).map(row).collect(),
     }
-}
-
-fn quantile(values: &mut [f64], q: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * q).round() as usize]
-}
-
-/// `target/bench`, wherever the target directory is.
-fn directory() -> std::path::PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_count-allocations"));
-    let target = program.ancestors().nth(2).unwrap_or(Path::new("."));
-    target.join("bench")
 }

@@ -7,12 +7,8 @@ mod summary;
 mod time;
 
 use anyhow::{Context, Result};
-use benches::{Case, callgrind, cases};
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use benches::{Case, callgrind, cases, directory};
+use std::{env, fs, process::Command};
 use summary::Summary;
 
 const UNDER_CALLGRIND: &str = "--under-callgrind";
@@ -36,7 +32,7 @@ fn main() -> Result<()> {
     let nanoseconds = time::measure(&cases, if has("--quick") { 30 } else { 300 });
 
     let summary = Summary::new(&cases, &allocations, instructions.as_deref(), &nanoseconds);
-    let directory = directory();
+    let directory = directory(env!("CARGO_BIN_EXE_count-allocations"));
     fs::create_dir_all(&directory)?;
     fs::write(
         directory.join("summary.json"),
@@ -61,11 +57,4 @@ fn instructions(cases: &[Case]) -> Result<Option<Vec<f64>>> {
     let mut program = Command::new(env::current_exe()?);
     program.arg(UNDER_CALLGRIND);
     callgrind::count(&mut program, directory.path(), cases.len())
-}
-
-/// `target/bench`, wherever the target directory is.
-fn directory() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_count-allocations"));
-    let target = program.ancestors().nth(2).unwrap_or(Path::new("."));
-    target.join("bench")
 }

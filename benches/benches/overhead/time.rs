@@ -3,7 +3,7 @@
 //! All cases take turns, a few milliseconds each, so that what else the machine does falls on all of them alike. That is
 //! why this is no criterion benchmark: criterion runs one case after the other.
 
-use benches::Case;
+use benches::{Case, quantile};
 use std::time::{Duration, Instant};
 
 const TURN: Duration = Duration::from_millis(4);
@@ -17,7 +17,10 @@ pub(crate) fn measure(cases: &[Case], turns: usize) -> Vec<f64> {
             samples.push(per_call(case, *calls));
         }
     }
-    samples.iter_mut().map(|samples| median(samples)).collect()
+    samples
+        .iter_mut()
+        .map(|samples| quantile(samples, 0.5))
+        .collect()
 }
 
 fn calls_per_turn(case: &Case) -> u32 {
@@ -34,9 +37,4 @@ fn per_call(case: &Case, calls: u32) -> f64 {
     let start = Instant::now();
     case.run(calls);
     start.elapsed().as_nanos() as f64 / f64::from(calls)
-}
-
-fn median(samples: &mut [f64]) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
 }
