@@ -131,6 +131,13 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
         let options = start_options(&queue, "cancelled");
         let handle = client.start_activity(Standalone::forever, (), options);
         let handle = handle.await.unwrap();
+        eventually("the activity runs", async || {
+            let calls = calls.lock().unwrap();
+            calls
+                .contains(&"record_activity_task_heartbeat")
+                .then_some(())
+        })
+        .await;
         handle
             .cancel(ActivityCancelOptions::default())
             .await
