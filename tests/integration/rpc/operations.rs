@@ -173,6 +173,7 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
     })
     .await;
 
+    server.stop().await;
     let calls = calls.lock().unwrap();
     for operation in [
         "start_activity_execution",
@@ -186,7 +187,6 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
     ] {
         assert!(calls.contains(&operation), "{operation}: {calls:?}");
     }
-    server.stop().await;
 }
 
 #[tokio::test]
