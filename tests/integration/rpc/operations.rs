@@ -131,6 +131,13 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
         let options = start_options(&queue, "cancelled");
         let handle = client.start_activity(Standalone::forever, (), options);
         let handle = handle.await.unwrap();
+        eventually("the activity runs", async || {
+            let calls = calls.lock().unwrap();
+            calls
+                .contains(&"record_activity_task_heartbeat")
+                .then_some(())
+        })
+        .await;
         handle
             .cancel(ActivityCancelOptions::default())
             .await
@@ -166,6 +173,7 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
     })
     .await;
 
+    server.stop().await;
     let calls = calls.lock().unwrap();
     for operation in [
         "start_activity_execution",
@@ -179,7 +187,6 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
     ] {
         assert!(calls.contains(&operation), "{operation}: {calls:?}");
     }
-    server.stop().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use super::{body::Body, status::status, unary::Unary};
+use super::{body::Body, long_poll::unless_long_poll, status::status, unary::Unary};
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri, Version};
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use temporalio_client::{
     errors::ClientConnectError,
 };
 use tonic::Status;
-use tower::ServiceExt;
+use tower::{ServiceExt, util::MapRequest};
+use tower_layer::Layer;
 use tower_service::Service;
-use tower_temporal_core::{BoxError, call::SharedStack};
+use tower_temporal_core::{BoxError, OnInner, call::SharedStack};
 
 /// Connects through `service`: every gRPC call of the connection's clients and workers is one of its requests.
 ///
@@ -38,6 +39,58 @@ where
 {
     Connection::connect(connection_options(options, service)).await
 }
+
+/// Connects through `layer` and `service`, where long polls go to the service directly.
+///
+/// It is [`connect`] with [`unless_long_poll`] around the layer, or around a whole `ServiceBuilder` of them, so that a timeout, a
+/// limit or a hedge that is right for short calls is right here. The service may be a channel as it is.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use temporalio_client::{ConnectionOptions, Url};
+/// use tonic::transport::Endpoint;
+/// use tower::ServiceBuilder;
+/// use tower_temporal_client::rpc;
+///
+/// let channel = Endpoint::from_static("http://localhost:7233").connect().await?;
+/// let options = ConnectionOptions::new(Url::parse("http://localhost:7233")?).build();
+/// let layers = ServiceBuilder::new().concurrency_limit(100).timeout(Duration::from_secs(5));
+/// let connection = rpc::connect_through(options, layers, channel).await?;
+/// # drop(connection);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As for [`connect`].
+pub async fn connect_through<L, S, R, B, C>(
+    options: ConnectionOptions,
+    layer: L,
+    service: S,
+) -> Result<Connection, ClientConnectError>
+where
+    L: Layer<OnInner<FromBody<S, R>>>,
+    L::Service: Service<Request<Body>, Response = Response<C>> + Clone + Send + 'static,
+    <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
+    <L::Service as Service<Request<Body>>>::Future: Send,
+    C: http_body::Body<Data = Bytes> + Send + 'static,
+    C::Error: Into<BoxError>,
+    S: Service<Request<R>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    R: From<Body> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let from_body: fn(Request<Body>) -> Request<R> = |request| request.map(R::from);
+    let service = MapRequest::new(service, from_body);
+    connect(options, unless_long_poll(layer).layer(service)).await
+}
+
+/// A service that is given the body it takes: what a layer of [`connect_through`] wraps.
+pub type FromBody<S, R> = MapRequest<S, fn(Request<Body>) -> Request<R>>;
 
 /// The options of a connection through `service`, for what connects itself: see [`connect`].
 pub fn connection_options<S, R, B>(mut options: ConnectionOptions, service: S) -> ConnectionOptions

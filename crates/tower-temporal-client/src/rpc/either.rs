@@ -1,3 +1,5 @@
+use http::Response;
+use http_body_util::Either;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -7,7 +9,7 @@ use std::{
 use tower_temporal_core::BoxError;
 
 pin_project! {
-    /// The future of a service that takes one of two ways.
+    /// The future of a service whose calls take one of two ways, each with a response body of its own.
     #[must_use = "futures do nothing unless polled"]
     pub struct EitherFuture<L, R> {
         #[pin]
@@ -37,19 +39,25 @@ impl<L, R> EitherFuture<L, R> {
     }
 }
 
-impl<L, R, T, E, F> Future for EitherFuture<L, R>
+impl<L, R, B, C, E, F> Future for EitherFuture<L, R>
 where
-    L: Future<Output = Result<T, E>>,
+    L: Future<Output = Result<Response<B>, E>>,
     E: Into<BoxError>,
-    R: Future<Output = Result<T, F>>,
+    R: Future<Output = Result<Response<C>, F>>,
     F: Into<BoxError>,
 {
-    type Output = Result<T, BoxError>;
+    type Output = Result<Response<Either<B, C>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().way.project() {
-            WayProj::Left { future } => future.poll(cx).map_err(Into::into),
-            WayProj::Right { future } => future.poll(cx).map_err(Into::into),
+            WayProj::Left { future } => future
+                .poll(cx)
+                .map_ok(|response| response.map(Either::Left))
+                .map_err(Into::into),
+            WayProj::Right { future } => future
+                .poll(cx)
+                .map_ok(|response| response.map(Either::Right))
+                .map_err(Into::into),
         }
     }
 }

@@ -61,7 +61,8 @@
 //!
 //! # Long polls
 //!
-//! [`unless_long_poll`] keeps a layer from calls that the server holds until something happens. See [`long_poll`].
+//! [`unless_long_poll`] keeps a layer from calls that the server holds until something happens, and [`connect_through`] does so
+//! from the start. See [`long_poll`].
 //!
 //! # TLS, proxies, keep-alive
 //!
@@ -137,7 +138,7 @@ mod unary;
 
 pub use self::{
     body::{Body, into_tonic},
-    connect::{connect, connection_options},
+    connect::{FromBody, connect, connect_through, connection_options},
     either::EitherFuture,
     long_poll::{UnlessLongPollLayer, is_long_poll, unless_long_poll},
     method::{Rpc, Waits, cloud_service, health, operator_service, test_service, workflow_service},

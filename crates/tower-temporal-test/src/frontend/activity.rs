@@ -23,7 +23,7 @@ pub enum ActivityOutcome {
     /// The activity returned this.
     Completed(Option<Payloads>),
     /// The activity failed.
-    Failed(Option<Failure>),
+    Failed(Option<Box<Failure>>),
     /// The activity was cancelled, with these details.
     Cancelled(Option<Payloads>),
 }

@@ -54,10 +54,14 @@ impl Shared {
                     )
                 })
             }
-            RespondActivityTaskFailed::PATH => self
-                .finish::<RespondActivityTaskFailed>(request, |message| {
-                    (message.task_token, ActivityOutcome::Failed(message.failure))
-                }),
+            RespondActivityTaskFailed::PATH => {
+                self.finish::<RespondActivityTaskFailed>(request, |message| {
+                    (
+                        message.task_token,
+                        ActivityOutcome::Failed(message.failure.map(Box::new)),
+                    )
+                })
+            }
             RespondActivityTaskCanceled::PATH => {
                 self.finish::<RespondActivityTaskCanceled>(request, |message| {
                     (
@@ -108,6 +112,10 @@ fn empty() -> Response<Body> {
 #[must_use = "futures do nothing unless polled"]
 pub struct FrontendFuture(Answer);
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most answers are ready: a box would cost each of them an allocation"
+)]
 enum Answer {
     Ready(Option<Response<Body>>),
     Waiting(BoxFuture<Response<Body>>),

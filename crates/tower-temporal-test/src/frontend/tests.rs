@@ -2,7 +2,6 @@ use super::{ActivityOutcome, Frontend, activity_task, json};
 use std::time::Duration;
 use temporalio_client::{
     Client, ClientOptions, UntypedWorkflow, WorkflowCancelOptions, WorkflowCountOptions,
-    grpc::WorkflowService,
 };
 use temporalio_common::{
     error::ApplicationFailure,
@@ -74,7 +73,7 @@ async fn activities_complete_each_with_its_own_result() {
         let tasks = (0..50_u64).map(|number| {
             frontend.run_activity(
                 "queue",
-                activity_task("Activities::double", [json(&number)]),
+                activity_task(Activities::double.name(), [json(&number)]),
             )
         });
         futures::future::join_all(tasks).await
@@ -90,7 +89,7 @@ async fn activities_complete_each_with_its_own_result() {
 #[tokio::test]
 async fn an_activity_s_failure_is_told() {
     let frontend = Frontend::new();
-    let task = activity_task("Activities::fail", []);
+    let task = activity_task(Activities::fail.name(), []);
     let outcome = with_worker(&frontend, frontend.run_activity("queue", task)).await;
     match outcome {
         ActivityOutcome::Failed(Some(failure)) => assert_eq!(failure.message, "not today"),
@@ -107,7 +106,7 @@ async fn a_scripted_heartbeat_cancels_an_activity() {
             ..Default::default()
         })
     });
-    let task = activity_task("Activities::wait", []);
+    let task = activity_task(Activities::wait.name(), []);
     let outcome = with_worker(&frontend, frontend.run_activity("queue", task)).await;
     assert!(
         matches!(outcome, ActivityOutcome::Cancelled(_)),

@@ -1,6 +1,8 @@
 use super::is_long_poll;
-use crate::rpc::{Body, either::EitherFuture};
-use http::Request;
+use crate::rpc::{Body, EitherFuture};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Either;
 use std::task::{Context, Poll};
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -22,14 +24,16 @@ impl<S, A: Clone> Clone for UnlessLongPoll<S, A> {
     }
 }
 
-impl<S, A> Service<Request<Body>> for UnlessLongPoll<S, A>
+impl<S, A, B, C> Service<Request<Body>> for UnlessLongPoll<S, A>
 where
-    S: Service<Request<Body>> + Clone,
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
-    A: Service<Request<Body>, Response = S::Response> + Clone,
+    A: Service<Request<Body>, Response = Response<C>> + Clone,
     A::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes>,
+    C: http_body::Body<Data = Bytes>,
 {
-    type Response = S::Response;
+    type Response = Response<Either<B, C>>;
     type Error = BoxError;
     type Future = EitherFuture<Oneshot<OnInner<S>, Request<Body>>, Oneshot<A, Request<Body>>>;
 

@@ -24,7 +24,7 @@ mod layer;
 mod service;
 
 pub use self::{
-    future::OnFuture,
+    future::AppliedFuture,
     layer::{OnLayer, on},
     service::On,
 };

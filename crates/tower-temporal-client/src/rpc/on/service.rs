@@ -1,5 +1,5 @@
-use super::OnFuture;
-use crate::rpc::{Body, Rpc, typed};
+use super::AppliedFuture;
+use crate::rpc::{Body, EitherFuture, Rpc, decode_request};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Either;
@@ -56,8 +56,10 @@ where
 {
     type Response = Response<Either<B, Body>>;
     type Error = BoxError;
-    type Future =
-        OnFuture<Oneshot<OnInner<S>, Request<Body>>, Oneshot<A, tonic::Request<R::Input>>>;
+    type Future = EitherFuture<
+        Oneshot<OnInner<S>, Request<Body>>,
+        AppliedFuture<Oneshot<A, tonic::Request<R::Input>>>,
+    >;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
@@ -65,11 +67,11 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         if !R::matches(&request) {
-            return OnFuture::inner(Oneshot::new(self.inner.clone(), request));
+            return EitherFuture::left(Oneshot::new(self.inner.clone(), request));
         }
-        match typed::decode_request::<R>(request) {
-            Ok(request) => OnFuture::applied(Oneshot::new(self.applied.clone(), request)),
-            Err(status) => OnFuture::failed(status),
-        }
+        EitherFuture::right(match decode_request::<R>(request) {
+            Ok(request) => AppliedFuture::called(Oneshot::new(self.applied.clone(), request)),
+            Err(status) => AppliedFuture::failed(status),
+        })
     }
 }

@@ -35,15 +35,13 @@
 //! The calls run in the task that makes them, so that a [`ContextKey`](tower_temporal_core::ContextKey)'s current value
 //! is the caller's. Heartbeats are the exception: the SDK sends them from a task of its own.
 
-mod future;
 mod layer;
 mod service;
 mod table;
 
 pub use self::{
-    future::OperationsFuture,
     layer::{OperationsLayer, operations},
-    service::Operations,
+    service::{Intercepted, Operations},
     table::{OPERATIONS, RpcService},
 };
 

@@ -1,17 +1,21 @@
-use super::{OperationsFuture, RpcService, table};
-use crate::rpc::{Body, Rpc, Typed, decode_request, encode_response};
+use super::{RpcService, table};
+use crate::rpc::{Body, EitherFuture, Rpc, Typed, decode_request, encode_response};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Either;
 use std::{
     fmt,
+    pin::Pin,
     task::{Context, Poll},
 };
 use tower::{ServiceExt, util::Oneshot};
 use tower_service::Service;
 use tower_temporal_core::{self as core, BoxError, OnInner, call::Call};
 
-/// The service of [`operations`](super::operations): `stack` for the calls of the table, `inner` for every other.
+/// The future of a call that goes through a stack of operations: of each operation another, under one type.
+pub type Intercepted = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+
+/// The service of [`operations`](super::operations()): `stack` for the calls of the table, `inner` for every other.
 pub struct Operations<T, S> {
     pub(super) stack: T,
     pub(super) inner: OnInner<S>,
@@ -46,7 +50,7 @@ where
 {
     type Response = Response<Either<B, Body>>;
     type Error = BoxError;
-    type Future = OperationsFuture<Oneshot<OnInner<S>, Request<Body>>>;
+    type Future = EitherFuture<Oneshot<OnInner<S>, Request<Body>>, Intercepted>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
@@ -54,8 +58,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match table::dispatch(self, request) {
-            Ok(intercepted) => OperationsFuture::intercepted(intercepted),
-            Err(request) => OperationsFuture::inner(Oneshot::new(self.inner.clone(), request)),
+            Ok(intercepted) => EitherFuture::right(intercepted),
+            Err(request) => EitherFuture::left(Oneshot::new(self.inner.clone(), request)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The table of operations that only the gRPC level sees, and what is generated from it.
 
-use super::{Operations, future::Intercepted};
+use super::{Intercepted, Operations};
 use crate::rpc::{Body, Rpc, operator_service, workflow_service};
 use bytes::Bytes;
 use http::{Request, Response};
