@@ -567,7 +567,7 @@ operations! {
     }
     fetch_workflow_history =>
     FetchWorkflowHistory(FetchWorkflowHistoryInput) -> WorkflowHistory, WorkflowInteractionError {
-        "Fetches a workflow's history, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Fetches a workflow's history, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// The workflow.
             execution: impl Into<Execution> as Execution,
@@ -580,7 +580,7 @@ operations! {
         call: |client, input| Ok(input.execution.handle::<UntypedWorkflow>(&client).fetch_history(input.options)),
     }
     list_workflows => ListWorkflows(ListWorkflowsInput) -> ListWorkflowsStream, ClientError {
-        "Lists workflows, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Lists workflows, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// A query in the syntax of Temporal's list filters; empty for all.
             query: impl Into<String> as String,
@@ -619,7 +619,7 @@ operations! {
         call: |client, input| client.create_schedule(input.schedule_id, input.options).await,
     }
     list_schedules => ListSchedules(ListSchedulesInput) -> ListSchedulesStream, ScheduleError {
-        "Lists schedules, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Lists schedules, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// Which schedules, and controls for the calls.
             options: ListSchedulesOptions,
@@ -863,7 +863,7 @@ operations! {
         call: |client, input| untyped(&client, input.execution).terminate(input.options).await,
     }
     list_activities => ListActivities(ListActivitiesInput) -> ListActivitiesStream, ClientError {
-        "Lists standalone activities, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Lists standalone activities, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// A query in the syntax of Temporal's list filters; empty for all.
             query: impl Into<String> as String,
