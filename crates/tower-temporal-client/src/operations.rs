@@ -82,8 +82,7 @@ macro_rules! operations {
                 }
 
                 fn limit_timeout(input: &mut $input, timeout: Duration) {
-                    let limit = &mut input.$($rpc).+.timeout;
-                    *limit = Some(limit.map_or(timeout, |limit| limit.min(timeout)));
+                    limit(&mut input.$($rpc).+, timeout);
                 }
 
                 $(
@@ -374,6 +373,11 @@ fn run<'a>(workflow_id: &'a str, run_id: &'a str) -> Target<'a> {
         run_id: non_empty(run_id),
         ..Target::workflow(None, Some(workflow_id))
     }
+}
+
+pub(crate) fn limit(rpc_options: &mut RpcOptions, timeout: Duration) {
+    let limit = &mut rpc_options.timeout;
+    *limit = Some(limit.map_or(timeout, |limit| limit.min(timeout)));
 }
 
 pub(crate) fn schedule(schedule_id: &str) -> Target<'_> {
