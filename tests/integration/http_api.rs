@@ -7,7 +7,8 @@ use axum::{
     routing::post,
 };
 use examples::http_api::{
-    Charge, Limits, REQUEST_ID, Receipt, TRACEPARENT, Temporal, interceptors, router, worker,
+    Charge, Limits, REQUEST_ID, Receipt, TRACEPARENT, Temporal, http_client, interceptors, router,
+    worker,
 };
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ async fn with_api<F: Future>(
     serving(payments, async |payments_url| {
         let worker = worker(&queue, &payments_url).unwrap();
         let test = serving(router(temporal), async |url| {
-            let http = Client::new();
+            let http = http_client();
             test(Api { http, url }, asked, queue.clone()).await
         });
         with_worker(&client, worker, test).await

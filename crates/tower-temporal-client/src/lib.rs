@@ -33,6 +33,10 @@
 //!
 //! [`rpc`] makes any tower service the connection of an SDK client, and has every gRPC method typed.
 //!
+//! # The client as a service
+//!
+//! In [`service`] it is the other way round: the SDK's client is itself a tower service, with a request type per call.
+//!
 //! # Errors
 //!
 //! A layer next to the SDK sees the operation's own error and can match on it. What a middleware fails with becomes the

@@ -11,10 +11,11 @@ use temporalio_client::{
     HeartbeatAsyncActivityInput, ListSchedulesPageInput, ListSchedulesPageOutput,
     ListWorkflowsPageInput, ListWorkflowsPageOutput, PauseScheduleInput, PollWorkflowUpdateInput,
     PollWorkflowUpdateOutput, QueryWorkflowInput, QueryWorkflowOutput,
-    ReportAsyncActivityCancellationInput, SendScheduleUpdateInput, SignalWithStartWorkflowInput,
-    SignalWorkflowInput, StartWorkflowInput, StartWorkflowOutput, StartWorkflowUpdateInput,
-    StartWorkflowUpdateOutput, TerminateWorkflowInput, TriggerScheduleInput, UnpauseScheduleInput,
-    UpdateScheduleInput, UpdateWithStartWorkflowInput, UpdateWithStartWorkflowOutput,
+    ReportAsyncActivityCancellationInput, RpcOptions, SendScheduleUpdateInput,
+    SignalWithStartWorkflowInput, SignalWorkflowInput, StartWorkflowInput, StartWorkflowOutput,
+    StartWorkflowUpdateInput, StartWorkflowUpdateOutput, TerminateWorkflowInput,
+    TriggerScheduleInput, UnpauseScheduleInput, UpdateScheduleInput, UpdateWithStartWorkflowInput,
+    UpdateWithStartWorkflowOutput,
     errors::{
         AsyncActivityError, ClientError, WorkflowInteractionError, WorkflowQueryError,
         WorkflowStartError, WorkflowUpdateError, WorkflowUpdateWithStartError,
@@ -82,8 +83,7 @@ macro_rules! operations {
                 }
 
                 fn limit_timeout(input: &mut $input, timeout: Duration) {
-                    let limit = &mut input.$($rpc).+.timeout;
-                    *limit = Some(limit.map_or(timeout, |limit| limit.min(timeout)));
+                    limit(&mut input.$($rpc).+, timeout);
                 }
 
                 $(
@@ -374,6 +374,11 @@ fn run<'a>(workflow_id: &'a str, run_id: &'a str) -> Target<'a> {
         run_id: non_empty(run_id),
         ..Target::workflow(None, Some(workflow_id))
     }
+}
+
+pub(crate) fn limit(rpc_options: &mut RpcOptions, timeout: Duration) {
+    let limit = &mut rpc_options.timeout;
+    *limit = Some(limit.map_or(timeout, |limit| limit.min(timeout)));
 }
 
 pub(crate) fn schedule(schedule_id: &str) -> Target<'_> {

@@ -96,3 +96,42 @@ impl SdkError for WorkflowUpdateWithStartError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    #[test]
+    fn the_status_is_found_in_the_error_of_either_half_of_an_update_with_start() {
+        let unavailable = || Status::unavailable("");
+        let errors = [
+            WorkflowUpdateWithStartError::Rpc(unavailable()),
+            WorkflowUpdateWithStartError::Start(WorkflowStartError::Rpc(unavailable())),
+            WorkflowUpdateWithStartError::Update(WorkflowUpdateError::Rpc(unavailable())),
+        ];
+        for error in errors {
+            assert_eq!(
+                error.kind(),
+                ErrorKind::Status(Code::Unavailable),
+                "{error}"
+            );
+            assert!(!error.is_answer(), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_told_from_a_failure() {
+        let started = || WorkflowStartError::AlreadyStarted {
+            run_id: None,
+            source: Status::already_exists(""),
+        };
+        assert!(started().is_answer());
+        assert!(WorkflowUpdateWithStartError::Start(started()).is_answer());
+        assert!(WorkflowUpdateError::Failed(Box::default()).is_answer());
+        assert!(WorkflowQueryError::Rejected { status: None }.is_answer());
+        assert!(WorkflowGetResultError::TimedOut.is_answer());
+        assert!(!WorkflowGetResultError::NotFound(Status::not_found("")).is_answer());
+        assert!(!WorkflowInteractionError::Rpc(Status::internal("")).is_answer());
+    }
+}

@@ -62,6 +62,11 @@
 //! For a layer of every operation there is [`Intercept`]: a trait of hooks before, around and after a call, from which
 //! [`intercept()`] makes a layer for every category.
 //!
+//! # Services at both ends
+//!
+//! A stack ends in the SDK. Two things go the other way: [`client::service::ClientService`] is the SDK's client as a
+//! service, with a typed request per call, and [`activity::from_service`] makes an activity of any service.
+//!
 //! Who knows the Python SDK's interceptors finds each of its calls in `coming_from_python`.
 //!
 //! # Order

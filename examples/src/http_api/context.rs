@@ -28,14 +28,15 @@ impl ContextKey for TraceParent {
 pub(super) async fn scope(request: Request, next: Next) -> Response {
     let request_id = header(request.headers(), REQUEST_ID);
     let traceparent = header(request.headers(), TRACEPARENT);
-    let response = next.run(request);
-    match (request_id, traceparent) {
-        (Some(id), Some(parent)) => {
-            RequestId::scope(id, TraceParent::scope(parent, response)).await
-        }
-        (Some(id), None) => RequestId::scope(id, response).await,
-        (None, Some(parent)) => TraceParent::scope(parent, response).await,
-        (None, None) => response.await,
+    let response = within::<TraceParent, _>(traceparent, next.run(request));
+    within::<RequestId, _>(request_id, response).await
+}
+
+// It is an async function so that the inner scope is made within the outer, and keeps what is there.
+async fn within<K: ContextKey, F: Future>(value: Option<K::Value>, future: F) -> F::Output {
+    match value {
+        Some(value) => K::scope(value, future).await,
+        None => future.await,
     }
 }
 

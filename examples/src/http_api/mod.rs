@@ -19,7 +19,7 @@ pub use self::{
     context::{REQUEST_ID, RequestId, TRACEPARENT, TraceParent},
     error::ApiError,
     orders::{NewOrder, Status},
-    payments::{Charge, Receipt, fake_payments},
+    payments::{Charge, Receipt, fake_payments, http_client},
     routes::router,
     temporal::{Limits, Temporal},
 };

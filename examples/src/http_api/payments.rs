@@ -44,7 +44,7 @@ impl Payments {
 
 /// Charges at the HTTP service at `url`, at most eight orders at a time.
 pub(crate) fn charge(url: &str) -> impl ActivityService<Call<Charge>, Receipt> + use<> {
-    let http = reqwest::Client::new();
+    let http = http_client();
     let url = format!("{url}/charges");
     ServiceBuilder::new()
         .concurrency_limit(8)
@@ -52,6 +52,16 @@ pub(crate) fn charge(url: &str) -> impl ActivityService<Call<Charge>, Receipt> +
         .service(service_fn(move |call: Call<Charge>| {
             post_charge(http.clone(), url.clone(), call)
         }))
+}
+
+/// A client for HTTP.
+///
+/// In this workspace reqwest is built with TLS and no provider of cryptography, since the SDK's download of a dev server
+/// asks for it so; a client can't be made before there is one.
+pub fn http_client() -> reqwest::Client {
+    // An error says that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 async fn post_charge(

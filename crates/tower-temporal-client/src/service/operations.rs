@@ -5,12 +5,14 @@ use super::{
     definition::Of,
 };
 use crate::{
-    operations::{activity, schedule},
+    operations::{activity, limit, schedule},
     sdk_error::SdkError,
 };
 use std::{
+    any::Any,
     marker::PhantomData,
     task::{Context, Poll},
+    time::Duration,
 };
 use temporalio_client::{
     ActivityCancelOptions, ActivityCountOptions, ActivityDescribeOptions, ActivityExecutionCount,
@@ -76,6 +78,9 @@ macro_rules! operations {
             new: ($($(#[$field_doc:meta])* $field:ident: $argument:ty $(as $type:ty)?),* $(,)?),
             $(id: $id:ident,)?
             headers: [$($header:ident),*],
+            args: [$($args:ident),*],
+            $(rpc: $($rpc:ident).+,)?
+            $(long_poll: |$poll_input:ident| $long_poll:expr,)?
             target: |$target_input:ident| $target:expr,
             idempotent: |$idempotent_input:ident| $idempotent:expr,
             call: |$client:ident, $call_input:ident| $call:expr,
@@ -154,6 +159,24 @@ macro_rules! operations {
                     $target
                 }
 
+                #[allow(unused_variables)]
+                fn args<Arg: Any>(input: &Self::Input) -> [Option<&Arg>; 2] {
+                    let mut args = [$(arg::<_, Arg>(&input.$args)),*].into_iter();
+                    std::array::from_fn(|_| args.next().flatten())
+                }
+
+                $(
+                    fn limit_timeout(input: &mut Self::Input, timeout: Duration) {
+                        limit(&mut input.$($rpc).+, timeout);
+                    }
+                )?
+
+                $(
+                    fn is_long_poll($poll_input: &Self::Input) -> bool {
+                        $long_poll
+                    }
+                )?
+
                 fn error(error: BoxError) -> $error {
                     SdkError::from_status(error::status(error))
                 }
@@ -194,6 +217,14 @@ macro_rules! operations {
     };
 }
 
+/// An argument, if it is an `A`: as it is, or where a call takes it as an option.
+fn arg<F: Any, A: Any>(field: &F) -> Option<&A> {
+    let field: &dyn Any = field;
+    field
+        .downcast_ref()
+        .or_else(|| field.downcast_ref::<Option<A>>()?.as_ref())
+}
+
 fn new_id() -> String {
     Uuid::new_v4().to_string()
 }
@@ -222,6 +253,8 @@ operations! {
             options: WorkflowStartOptions,
         ),
         headers: [header],
+        args: [input],
+        rpc: options.rpc_options,
         target: |input| Target {
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(input.workflow.name()), Some(&input.options.workflow_id))
@@ -255,6 +288,8 @@ operations! {
             options: WorkflowStartOptions,
         ),
         headers: [header],
+        args: [input, signal_input],
+        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(input.signal.name()),
             task_queue: Some(&input.options.task_queue),
@@ -294,6 +329,8 @@ operations! {
         ),
         id: request_id,
         headers: [header],
+        args: [input],
+        rpc: options.rpc_options,
         target: |input| Target { name: Some(input.signal.name()), ..input.execution.target() },
         idempotent: |input| input.options.request_id.is_some(),
         call: |client, input| {
@@ -319,6 +356,8 @@ operations! {
             options: WorkflowQueryOptions,
         ),
         headers: [header],
+        args: [input],
+        rpc: options.rpc_options,
         target: |input| Target { name: Some(input.query.name()), ..input.execution.target() },
         idempotent: |_input| true,
         call: |client, input| {
@@ -346,7 +385,13 @@ operations! {
         ),
         id: update_id,
         headers: [header],
-        target: |input| Target { name: Some(input.update.name()), ..input.execution.target() },
+        args: [input],
+        rpc: options.rpc_options,
+        target: |input| Target {
+            name: Some(input.update.name()),
+            update_id: input.options.update_id.as_deref(),
+            ..input.execution.target()
+        },
         idempotent: |input| input.options.update_id.is_some(),
         call: |client, input| {
             let handle = input.execution.handle::<Of<U::Workflow>>(&client);
@@ -374,7 +419,14 @@ operations! {
         ),
         id: update_id,
         headers: [header],
-        target: |input| Target { name: Some(input.update.name()), ..input.execution.target() },
+        args: [input],
+        rpc: options.rpc_options,
+        long_poll: |_input| true,
+        target: |input| Target {
+            name: Some(input.update.name()),
+            update_id: input.options.update_id.as_deref(),
+            ..input.execution.target()
+        },
         idempotent: |input| input.options.update_id.is_some(),
         call: |client, input| {
             let handle = input.execution.handle::<Of<U::Workflow>>(&client);
@@ -400,7 +452,14 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
-        target: |input| Target { name: Some(input.update.name()), ..input.execution.target() },
+        args: [],
+        rpc: rpc_options,
+        long_poll: |_input| true,
+        target: |input| Target {
+            name: Some(input.update.name()),
+            update_id: Some(&input.update_id),
+            ..input.execution.target()
+        },
         idempotent: |_input| true,
         call: |client, input| {
             let handle = input.execution.handle::<Of<U::Workflow>>(&client);
@@ -432,8 +491,11 @@ operations! {
         ),
         id: update_id,
         headers: [start_header, update_header],
+        args: [input, update_input],
+        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(input.update.name()),
+            update_id: input.options.update_id.as_deref(),
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(input.workflow.name()), Some(&input.options.workflow_id))
         },
@@ -479,8 +541,12 @@ operations! {
         ),
         id: update_id,
         headers: [start_header, update_header],
+        args: [input, update_input],
+        rpc: options.rpc_options,
+        long_poll: |_input| true,
         target: |input| Target {
             name: Some(input.update.name()),
+            update_id: input.options.update_id.as_deref(),
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(input.workflow.name()), Some(&input.options.workflow_id))
         },
@@ -510,6 +576,8 @@ operations! {
         ),
         id: request_id,
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| input.execution.target(),
         idempotent: |input| input.execution.is_pinned() || input.options.request_id.is_some(),
         call: |client, input| input.execution.handle::<UntypedWorkflow>(&client).cancel(input.options).await,
@@ -523,6 +591,8 @@ operations! {
             options: WorkflowTerminateOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| input.execution.target(),
         // A termination has no request id. One that names no run may come to the next start of the workflow id.
         idempotent: |input| input.execution.is_pinned(),
@@ -538,6 +608,8 @@ operations! {
             options: WorkflowDescribeOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| input.execution.target(),
         idempotent: |_input| true,
         call: |client, input| input.execution.handle::<UntypedWorkflow>(&client).describe(input.options).await,
@@ -558,6 +630,9 @@ operations! {
             options: WorkflowGetResultOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
+        long_poll: |_input| true,
         target: |input| Target {
             workflow_type: Some(input.workflow.name()),
             ..input.execution.target()
@@ -567,7 +642,7 @@ operations! {
     }
     fetch_workflow_history =>
     FetchWorkflowHistory(FetchWorkflowHistoryInput) -> WorkflowHistory, WorkflowInteractionError {
-        "Fetches a workflow's history, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Fetches a workflow's history, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// The workflow.
             execution: impl Into<Execution> as Execution,
@@ -575,12 +650,15 @@ operations! {
             options: WorkflowFetchHistoryOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
+        long_poll: |input| input.options.wait_new_event,
         target: |input| input.execution.target(),
         idempotent: |_input| true,
         call: |client, input| Ok(input.execution.handle::<UntypedWorkflow>(&client).fetch_history(input.options)),
     }
     list_workflows => ListWorkflows(ListWorkflowsInput) -> ListWorkflowsStream, ClientError {
-        "Lists workflows, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Lists workflows, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// A query in the syntax of Temporal's list filters; empty for all.
             query: impl Into<String> as String,
@@ -588,6 +666,8 @@ operations! {
             options: WorkflowListOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |_input| Target::new(),
         idempotent: |_input| true,
         call: |client, input| Ok(client.list_workflows(input.query, input.options)),
@@ -601,6 +681,8 @@ operations! {
             options: WorkflowCountOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |_input| Target::new(),
         idempotent: |_input| true,
         call: |client, input| client.count_workflows(input.query, input.options).await,
@@ -614,17 +696,21 @@ operations! {
             options: CreateScheduleOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| true,
         call: |client, input| client.create_schedule(input.schedule_id, input.options).await,
     }
     list_schedules => ListSchedules(ListSchedulesInput) -> ListSchedulesStream, ScheduleError {
-        "Lists schedules, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Lists schedules, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// Which schedules, and controls for the calls.
             options: ListSchedulesOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |_input| Target::new(),
         idempotent: |_input| true,
         call: |client, input| Ok(client.list_schedules(input.options)),
@@ -638,6 +724,8 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| true,
         call: |client, input| client.get_schedule_handle(input.schedule_id).describe(input.rpc_options).await,
@@ -657,6 +745,8 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
         // The function may change what it has changed before.
         idempotent: |_input| false,
@@ -675,6 +765,8 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
+        args: [],
+        rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| true,
         call: |client, input| {
@@ -690,6 +782,8 @@ operations! {
             options: DeleteScheduleOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| true,
         call: |client, input| client.get_schedule_handle(input.schedule_id).delete(input.options).await,
@@ -705,6 +799,8 @@ operations! {
             options: PauseScheduleOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| true,
         call: |client, input| client.get_schedule_handle(input.schedule_id).pause(input.note, input.options).await,
@@ -720,6 +816,8 @@ operations! {
             options: UnpauseScheduleOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| true,
         call: |client, input| client.get_schedule_handle(input.schedule_id).unpause(input.note, input.options).await,
@@ -735,6 +833,8 @@ operations! {
             options: TriggerScheduleOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| false,
         call: |client, input| {
@@ -752,6 +852,8 @@ operations! {
             options: BackfillScheduleOptions,
         ),
         headers: [],
+        args: [],
+        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
         idempotent: |_input| false,
         call: |client, input| {
@@ -774,6 +876,7 @@ operations! {
             options: ActivityStartOptions,
         ),
         headers: [header],
+        args: [input],
         target: |input| Target {
             activity_type: Some(input.activity.name()),
             activity_id: Some(&input.options.id),
@@ -797,6 +900,8 @@ operations! {
             execution: impl Into<ActivityExecution> as ActivityExecution,
         ),
         headers: [],
+        args: [],
+        long_poll: |_input| true,
         target: |input| Target {
             activity_type: Some(input.activity.name()),
             ..input.execution.target()
@@ -826,6 +931,7 @@ operations! {
             options: ActivityDescribeOptions,
         ),
         headers: [],
+        args: [],
         target: |input| Target {
             activity_type: Some(input.activity.name()),
             ..input.execution.target()
@@ -845,6 +951,7 @@ operations! {
             options: ActivityCancelOptions,
         ),
         headers: [],
+        args: [],
         target: |input| input.execution.target(),
         idempotent: |input| input.execution.run_id.is_some(),
         call: |client, input| untyped(&client, input.execution).cancel(input.options).await,
@@ -858,12 +965,13 @@ operations! {
             options: ActivityTerminateOptions,
         ),
         headers: [],
+        args: [],
         target: |input| input.execution.target(),
         idempotent: |input| input.execution.run_id.is_some(),
         call: |client, input| untyped(&client, input.execution).terminate(input.options).await,
     }
     list_activities => ListActivities(ListActivitiesInput) -> ListActivitiesStream, ClientError {
-        "Lists standalone activities, as a stream. The response is there at once; its pages are fetched, and may fail, as it is read."
+        "Lists standalone activities, as a stream, whose pages are fetched, and may fail, as it is read."
         new: (
             /// A query in the syntax of Temporal's list filters; empty for all.
             query: impl Into<String> as String,
@@ -871,6 +979,7 @@ operations! {
             options: ActivityListOptions,
         ),
         headers: [],
+        args: [],
         target: |_input| Target::new(),
         idempotent: |_input| true,
         call: |client, input| Ok(client.list_activities(input.query, input.options)),
@@ -884,6 +993,7 @@ operations! {
             options: ActivityCountOptions,
         ),
         headers: [],
+        args: [],
         target: |_input| Target::new(),
         idempotent: |_input| true,
         call: |client, input| client.count_activities(input.query, input.options).await,
@@ -903,6 +1013,8 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
+        args: [result],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
         idempotent: |_input| true,
         call: |client, input| {
@@ -927,6 +1039,8 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
+        args: [last_heartbeat_details],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
         // A token is one attempt's; by its id the next attempt would fail too.
         idempotent: |input| matches!(input.identifier, ActivityIdentifier::TaskToken(_)),
@@ -953,6 +1067,8 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
+        args: [details],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
         idempotent: |_input| true,
         call: |client, input| {
@@ -978,6 +1094,8 @@ operations! {
             rpc_options: RpcOptions,
         ),
         headers: [],
+        args: [details],
+        rpc: rpc_options,
         target: |input| activity(&input.identifier),
         idempotent: |_input| true,
         call: |client, input| {
@@ -994,4 +1112,73 @@ fn untyped(
     }: ActivityExecution,
 ) -> ActivityHandle<Client, UntypedActivity> {
     client.get_untyped_activity_handle(activity_id, run_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use temporalio_client::UntypedSignal;
+    use temporalio_common::data_converters::RawValue;
+    use tonic::Code;
+    use tower_temporal_core::Denied;
+
+    fn start() -> Request<SignalWithStartWorkflow<UntypedWorkflow, UntypedSignal<UntypedWorkflow>>>
+    {
+        let mut request = SignalWithStartWorkflow::new(
+            UntypedWorkflow::new("Order"),
+            RawValue::empty(),
+            UntypedSignal::new("pay"),
+            RawValue::empty(),
+            WorkflowStartOptions::new("queue", "order-1").build(),
+        );
+        request.extensions_mut().insert(7_u32);
+        request
+    }
+
+    #[test]
+    fn a_clone_is_the_same_request_with_its_extensions() {
+        let clone = start().clone();
+        assert_eq!(clone.extensions().get(), Some(&7_u32));
+        assert_eq!(clone.target(), start().target());
+        assert_eq!(
+            clone.target(),
+            Target {
+                name: Some("pay"),
+                task_queue: Some("queue"),
+                ..Target::workflow(Some("Order"), Some("order-1"))
+            }
+        );
+    }
+
+    fn args<O: Operation, A: Any>(request: &Request<O>) -> [bool; 2] {
+        O::args::<A>(request).map(|arg| arg.is_some())
+    }
+
+    #[test]
+    fn arguments_are_found_by_their_type_also_as_an_option() {
+        assert_eq!(args::<_, RawValue>(&start()), [true, true]);
+        assert_eq!(args::<_, String>(&start()), [false, false]);
+        let token = ActivityIdentifier::TaskToken(b"token".to_vec().into());
+        let complete = CompleteAsyncActivity::new(token, Some(1_u8), RpcOptions::default());
+        assert_eq!(args::<_, u8>(&complete), [true, false]);
+        assert_eq!(args::<_, Option<u8>>(&complete), [true, false]);
+    }
+
+    #[test]
+    fn a_deadline_only_shortens_that_of_the_request() {
+        let (long, short) = (Duration::from_secs(9), Duration::from_secs(1));
+        let mut describe = DescribeSchedule::new("daily", RpcOptions::default());
+        for (given, expected) in [(long, long), (short, short), (long, short)] {
+            DescribeSchedule::limit_timeout(&mut describe, given);
+            assert_eq!(describe.rpc_options.timeout, Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_a_middleware_fails_with_is_the_error_of_the_call() {
+        let error = DescribeSchedule::error(Denied::new("no").into());
+        let code = DescribeSchedule::kind(&error).code();
+        assert_eq!(code, Code::PermissionDenied, "{error:?}");
+        assert!(DescribeSchedule::is_failure(&error));
+    }
 }

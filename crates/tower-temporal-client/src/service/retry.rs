@@ -29,11 +29,12 @@ use tower_temporal_core::{ErrorKind, Request, error};
 ///
 /// # What is repeated
 ///
-/// - *An answer is no failure.* `AlreadyStarted`, a rejected query, an update or workflow that failed, a workflow that is not found:
-///   the server has said how it is, and is not asked again.
+/// - *An answer is no failure.* `AlreadyStarted`, a rejected query, an update or workflow that failed, a workflow that
+///   is not found: the server has said how it is, and is not asked again.
 /// - *A call that was never made is safe*, whatever it is: one that [`tower::load_shed`] turned away, inside the retries.
-/// - *A call whose outcome is not known is repeated if it is [idempotent](ClientOperation::is_idempotent).* Its outcome is not known when
-///   a deadline passed, or with the status `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `ABORTED`, `INTERNAL` or `UNKNOWN`.
+/// - *A call whose outcome is not known is repeated if it is [idempotent](ClientOperation::is_idempotent).* Its outcome
+///   is not known when a deadline passed, or with the status `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`,
+///   `ABORTED`, `INTERNAL` or `UNKNOWN`.
 /// - Anything else would fail again.
 ///
 /// | request | is idempotent |
@@ -49,15 +50,16 @@ use tower_temporal_core::{ErrorKind, Request, error};
 /// | other calls about async activities | always |
 ///
 /// The SDK makes a request id of its own for each start, and has no option for it. So what makes a repeated start the
-/// same start is its workflow id: with `RejectDuplicate` the server starts a workflow of that id once, and a
-/// repeat of a start that did arrive is answered with `AlreadyStarted` and the run's id. With `AllowDuplicate`, the default, a
-/// workflow that has ended meanwhile would be started again. (Beneath this policy the SDK's connection retries by itself, with one request
-/// id: see [`RetryOptions`](temporalio_client::RetryOptions).)
+/// same start is its workflow id: with `RejectDuplicate` the server starts a workflow of that id once, and a repeat of
+/// a start that did arrive is answered with `AlreadyStarted` and the run's id. With `AllowDuplicate`, the default, a
+/// workflow that has ended meanwhile would be started again. (Beneath this policy the SDK's connection retries by
+/// itself, with one request id: see [`RetryOptions`](temporalio_client::RetryOptions).)
 ///
 /// # How often
 ///
-/// At most three times, after waits that begin with 50 ms and double up to 2 s, give or take a random part; and no more than a
-/// fifth of the calls that succeed, plus ten in a second: the [`TpsBudget`] is shared by all clones of the policy.
+/// At most three times, after waits that begin with 50 ms and double up to 2 s, give or take a random part; and no more
+/// than a fifth of the calls that succeed, plus ten in a second: the [`TpsBudget`] is shared by all clones of the
+/// policy.
 #[derive(Clone)]
 pub struct IdempotentRetry {
     retries: u32,
@@ -362,10 +364,12 @@ mod tests {
         let (arrived, result) = send(quick(), request, answers).await;
         assert_eq!(arrived.len(), 2);
         let error = result.expect_err("it runs already");
-        assert!(
-            matches!(error.downcast_ref(), Some(WorkflowStartError::AlreadyStarted { run_id, .. }) if run_id.as_deref() == Some("run")),
-            "{error}"
-        );
+        match error.downcast_ref() {
+            Some(WorkflowStartError::AlreadyStarted { run_id, .. }) => {
+                assert_eq!(run_id.as_deref(), Some("run"));
+            }
+            _ => panic!("it runs already: {error:?}"),
+        }
     }
 
     #[tokio::test]

@@ -20,10 +20,11 @@ use tower::ServiceExt;
 use tower_service::Service;
 use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack, error, failure::FailureParts};
 
-/// An activity that `service` does, for [`WorkerOptions::register_activities`](temporalio_sdk::WorkerOptions::register_activities).
+/// An activity that `service` does, for
+/// [`WorkerOptions::register_activities`](temporalio_sdk::WorkerOptions::register_activities).
 ///
-/// The activity is named and typed by one of the SDK's definitions, which a workflow needs to call it anyway. Where there is
-/// none, [`Named`] is one with a name that is chosen at run time.
+/// The activity is named and typed by one of the SDK's definitions, which a workflow needs to call it anyway. Where
+/// there is none, [`Named`] is one with a name that is chosen at run time.
 ///
 /// ```
 /// use temporalio_macros::activity_definitions;
@@ -61,21 +62,21 @@ use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack, error, failure
 /// # Requests
 ///
 /// What the service is called with is made of the activity's input by [`FromInput`]: the input itself, a [`Call`], a
-/// [`tonic::Request`] or an [`http::Request`]. All but the first have extensions, and the SDK's [`ActivityContext`] is among them:
-/// the attempt and the deadline are in its [`info`](ActivityContext::info), and it tells of
+/// [`tonic::Request`] or an [`http::Request`]. All but the first have extensions, and the SDK's [`ActivityContext`] is
+/// among them: the attempt and the deadline are in its [`info`](ActivityContext::info), and it tells of
 /// [cancellation](ActivityContext::cancelled) and takes heartbeats.
 ///
 /// A service that does not look can still be stopped: [`stop_when_cancelled`](ServiceActivity::stop_when_cancelled).
 ///
 /// # Errors
 ///
-/// - An [`ApplicationFailure`](temporalio_common::error::ApplicationFailure) is the activity's failure as it is: so the service
-///   decides whether the activity is retried, and when.
+/// - An [`ApplicationFailure`](temporalio_common::error::ApplicationFailure) is the activity's failure as it is: so the
+///   service decides whether the activity is retried, and when.
 /// - An [`ExecuteActivityError`] is what it holds: so a service can say that the activity was cancelled, or
 ///   completes later.
 /// - Anything else becomes a failure whose type is the name of the gRPC code that says it best (`DeadlineExceeded`,
-///   `NotFound` …), or `ServiceError` where nothing is known. It is retried as the activity's retry policy says, unless it is a
-///   [`Denied`](tower_temporal_core::Denied) or a status `PERMISSION_DENIED`.
+///   `NotFound` …), or `ServiceError` where nothing is known. It is retried as the activity's retry policy says, unless
+///   it is a [`Denied`](tower_temporal_core::Denied) or a status `PERMISSION_DENIED`.
 ///
 /// # Readiness
 ///
@@ -100,9 +101,9 @@ where
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be an activity that returns `{Output}`",
     label = "does not serve `{Request}` with the response `{Output}`",
-    note = "an activity's service is `Clone + Send + 'static`, and a `Service<Request>` with `Response` = the activity's output, \
-            `Error: Into<BoxError>` and `Future: Send`",
-    note = "the request is the activity's input itself, or `activity::Call<Input>`, `http::Request<Input>`, `tonic::Request<Input>`"
+    note = "an activity's service is `Clone + Send + 'static`, and a `Service<Request>` with the activity's output as its \
+            `Response`, `Error: Into<BoxError>` and `Future: Send`",
+    note = "the request is the activity's input itself, or an `activity::Call`, `http::Request` or `tonic::Request` of it"
 )]
 pub trait ActivityService<Request, Output>:
     Service<Request, Response = Output, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static

@@ -41,8 +41,8 @@ impl<I> Call<I> {
         self.input
     }
 
-    /// The activity: its attempt, deadline and ids, its cancellation, its heartbeats. It is there unless the call was made by
-    /// hand.
+    /// The activity: its attempt, deadline and ids, its cancellation, its heartbeats. It is there unless the call was
+    /// made by hand.
     pub fn context(&self) -> Option<&ActivityContext> {
         self.extensions.get()
     }
