@@ -188,7 +188,7 @@ fn failure(error: BoxError) -> ApplicationFailure {
             kind => format!("{:?}", kind.code()),
         });
     }
-    parts.of_failure(error)
+    parts.build(error)
 }
 
 impl<D, R, S> ActivityImplementer for ServiceActivity<D, R, S>
