@@ -161,7 +161,7 @@ fn interceptors(records: mpsc::Sender<AuditRecord<String>>) -> Interceptors {
         }))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::deadline())
-        .layer(KeyedRateLimitLayer::new(1, SECOND, by_payee).shed())
+        .layer(KeyedRateLimitLayer::new(1, 3 * SECOND, by_payee).shed())
         .layer(KeyedConcurrencyLimitLayer::new(1, by_payee))
         .layer(from_fn(mishaps))
         .layer(DedupLayer::new(Paid(

@@ -99,13 +99,20 @@ mod tests {
         Request::new(input, ())
     }
 
+    type ByHeader = fn(&CallInfo<'_>) -> Option<Vec<u8>>;
     type Inner = mock::Mock<Request<ClientProbe>, u32>;
+    type Answer = tokio::task::JoinHandle<Result<u32, BoxError>>;
 
-    /// A service with a limit, and what stands for its inside.
+    /// A limit for each value of the header.
+    fn gate(limit: usize) -> ConcurrencyGate<ByHeader> {
+        ConcurrencyGate::new(limit, key)
+    }
+
+    /// Calls through a limit, and what stands for its inside.
     fn limited(
-        gate: &ConcurrencyGate<fn(&CallInfo<'_>) -> Option<Vec<u8>>>,
+        gate: &ConcurrencyGate<ByHeader>,
     ) -> (
-        impl Fn(Option<&'static str>) -> tokio::task::JoinHandle<Result<u32, BoxError>>,
+        impl Fn(Option<&'static str>) -> Answer + use<>,
         mock::Handle<Request<ClientProbe>, u32>,
     ) {
         let (inner, handle): (Inner, _) = mock::pair();
@@ -116,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_with_the_same_key_wait_for_each_other_and_others_do_not() {
-        let gate = ConcurrencyGate::new(1, key as fn(&CallInfo<'_>) -> _);
+        let gate = gate(1);
         let (call, mut handle) = limited(&gate);
         let first = call(Some("a"));
         let (_, answer_first) = handle.next_request().await.unwrap();
@@ -143,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_given_up_leaves_nothing_behind() {
-        let gate = ConcurrencyGate::new(1, key as fn(&CallInfo<'_>) -> _);
+        let gate = gate(1);
         let first = gate.admit(&request(Some("a")));
         let mut waiting = gate.admit(&request(Some("a")));
         let poll = std::future::poll_fn(|cx| {
@@ -158,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_over_the_limit_can_be_shed() {
-        let gate = ConcurrencyGate::new(1, key as fn(&CallInfo<'_>) -> _).shed();
+        let gate = gate(1).shed();
         let first = gate.admit(&request(Some("a"))).await.unwrap();
         let error = gate.admit(&request(Some("a"))).await.unwrap_err();
         assert_eq!(error::kind(&error), ErrorKind::Overloaded);
