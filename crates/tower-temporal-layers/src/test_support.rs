@@ -18,6 +18,8 @@ use tower_temporal_core::{
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
     pub(crate) is_replaying: AtomicBool,
+    /// The workflow is yet to be created.
+    is_unborn: bool,
     /// How many random numbers have been drawn. There are none outside workflows.
     draws: Option<AtomicU64>,
 }
@@ -33,6 +35,15 @@ impl Surroundings {
         Arc::new(Self {
             is_replaying: is_replaying.into(),
             draws: Some(AtomicU64::new(0)),
+            ..Self::default()
+        })
+    }
+
+    /// Those of the call that creates a workflow.
+    pub(crate) fn before_workflow() -> Arc<Self> {
+        Arc::new(Self {
+            is_unborn: true,
+            ..Self::default()
         })
     }
 }
@@ -71,6 +82,10 @@ impl Scope<Arc<Surroundings>> for TestScope {
 
     fn random(context: &Arc<Surroundings>, _: &'static str) -> Option<u64> {
         Some(context.draws.as_ref()?.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn is_established(context: &Arc<Surroundings>) -> bool {
+        !context.is_unborn
     }
 
     fn is_replaying(context: &Arc<Surroundings>) -> bool {
@@ -132,6 +147,8 @@ macro_rules! calls {
 calls! {
     /// A client starts a workflow.
     StartWorkflow: "start_workflow" in ClientOutbound;
+    /// A workflow is created.
+    InitializeWorkflow: "initialize_workflow" in WorkflowInbound;
     /// A workflow is executed.
     ExecuteWorkflow: "execute" in WorkflowInbound;
     /// A workflow is sent a signal.

@@ -155,26 +155,36 @@ fn print_tree(spans: &[SpanData], parent: SpanId, depth: usize) {
 }
 
 fn print_metrics(exported: &ResourceMetrics) {
+    let mut lines = Vec::new();
     for metric in exported.scope_metrics().flat_map(|scope| scope.metrics()) {
-        let print = |attributes: Vec<&KeyValue>, value: String| {
-            let mut attributes: Vec<_> = attributes.iter().map(|it| it.value.to_string()).collect();
+        let mut add = |attributes: Vec<&KeyValue>, value: String| {
+            let attributes = attributes
+                .iter()
+                .map(|it| format!("{}={}", it.key, it.value));
+            let mut attributes: Vec<_> = attributes.collect();
             attributes.sort();
-            println!("{} {} = {value}", metric.name(), attributes.join(" "));
+            lines.push(format!(
+                "{}{{{}}} {value}",
+                metric.name(),
+                attributes.join(", ")
+            ));
         };
         match metric.data() {
             AggregatedMetrics::U64(MetricData::Sum(sum)) => sum
                 .data_points()
-                .for_each(|point| print(point.attributes().collect(), point.value().to_string())),
+                .for_each(|point| add(point.attributes().collect(), point.value().to_string())),
             AggregatedMetrics::I64(MetricData::Sum(sum)) => sum
                 .data_points()
-                .for_each(|point| print(point.attributes().collect(), point.value().to_string())),
+                .for_each(|point| add(point.attributes().collect(), point.value().to_string())),
             AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
                 for point in histogram.data_points() {
                     let value = format!("{:.4} s in {}", point.sum(), point.count());
-                    print(point.attributes().collect(), value);
+                    add(point.attributes().collect(), value);
                 }
             }
             _ => {}
         }
     }
+    lines.sort();
+    println!("{}", lines.join("\n"));
 }

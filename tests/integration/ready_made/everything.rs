@@ -5,6 +5,8 @@ use crate::workflow::{
     everything::{SAID, everything},
     layers::Log,
 };
+use opentelemetry::{metrics::MeterProvider, trace::TracerProvider};
+use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tower::{ServiceBuilder, util::MapRequestLayer};
@@ -17,7 +19,9 @@ use tower_temporal::{
     intercept,
     limit::{KeyedConcurrencyLimitLayer, KeyedRateLimitLayer, RateLimitLayer},
     map_error::{Failed, MapErrorLayer},
+    metrics::{MetricsLayer, ScheduleToStartLatencyLayer},
     on,
+    otel::{OtelLayer, WorkflowIdGenerator},
     propagation::PropagationLayer,
     timeout::TimeoutLayer,
     trace::TraceLayer,
@@ -45,8 +49,15 @@ fn key(call: &CallInfo<'_>) -> Option<&'static str> {
 
 /// Stacks of all layers for clients and activities, and of those for workflows that are safe to replay.
 fn all_layers(records: mpsc::Sender<AuditRecord<String>>) -> Interceptors {
+    let tracer = SdkTracerProvider::builder()
+        .with_id_generator(WorkflowIdGenerator::default())
+        .build()
+        .tracer("test");
+    let meter = SdkMeterProvider::default().meter("test");
     let everywhere = ServiceBuilder::new()
+        .layer(OtelLayer::new(tracer).with_workflow_ids())
         .layer(TraceLayer::new())
+        .layer(MetricsLayer::new(&meter))
         .layer(PropagationLayer::<UserId>::new())
         .layer(AuditLayer::new(records).who::<UserId>())
         .layer(AuthorizeLayer::new(|_: &CallInfo<'_>| true))
@@ -84,6 +95,7 @@ fn all_layers(records: mpsc::Sender<AuditRecord<String>>) -> Interceptors {
         .activity_inbound(
             ServiceBuilder::new()
                 .layer(outside.clone())
+                .layer(ScheduleToStartLatencyLayer::new(&meter))
                 .layer(DedupLayer::new(Memory::new())),
         )
         .activity_outbound(outside)

@@ -71,17 +71,22 @@ impl OfOperation {
     }
 }
 
+/// Whether what happens now happens for the first time, as far as is known.
+fn is_new<O: Operation>(context: &O::Context) -> bool {
+    O::Scope::is_established(context) && !O::Scope::is_replaying(context)
+}
+
 /// A call that is under way: in flight until it is dropped.
 pub(super) struct InFlight<O: Operation> {
     instruments: Arc<OfOperation>,
     context: O::Context,
-    /// None if the call began in a replay.
+    /// None if the call began in a replay, or may have.
     start: Option<Instant>,
 }
 
 impl<O: Operation> InFlight<O> {
     pub(super) fn start(instruments: Arc<OfOperation>, context: O::Context) -> Self {
-        let is_new = !O::Scope::is_replaying(&context);
+        let is_new = is_new::<O>(&context);
         if is_new {
             instruments.calls.record(1);
         }
@@ -94,7 +99,7 @@ impl<O: Operation> InFlight<O> {
     }
 
     pub(super) fn end<T, E: 'static>(self, result: &Result<T, E>) {
-        if O::Scope::is_replaying(&self.context) {
+        if !is_new::<O>(&self.context) {
             return;
         }
         if let Some(start) = self.start {

@@ -49,18 +49,18 @@
 //! that the metrics are where the worker's own are, in the unit those are in:
 //!
 //! ```no_run
-//! # #[cfg(any())] // `start_prometheus_metric_exporter` needs the feature `prometheus` of `temporalio-common`.
-//! # fn example() -> anyhow::Result<()> {
 //! use std::sync::Arc;
 //! use temporalio_common::telemetry::{
-//!     PrometheusExporterOptions, TaskQueueLabelStrategy, TelemetryOptions, metrics::{CoreMeter, NewAttributes, TemporalMeter},
+//!     PrometheusExporterOptions, TaskQueueLabelStrategy, TelemetryOptions,
+//!     metrics::{CoreMeter, NewAttributes, TemporalMeter},
 //!     start_prometheus_metric_exporter,
 //! };
-//! use temporalio_sdk::{Runtime, runtime::RuntimeOptions};
-//! use tower_temporal::metrics::MetricsLayer;
+//! use tower_temporal_layers::metrics::MetricsLayer;
 //!
-//! let address = "127.0.0.1:9090".parse()?;
-//! let prometheus = start_prometheus_metric_exporter(PrometheusExporterOptions::builder().socket_addr(address).build())?;
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let address = "127.0.0.1:9090".parse::<std::net::SocketAddr>()?;
+//! let options = PrometheusExporterOptions::builder().socket_addr(address).build();
+//! let prometheus = start_prometheus_metric_exporter(options)?;
 //! let meter = TemporalMeter::new(
 //!     prometheus.meter.clone(),
 //!     NewAttributes::default(),
@@ -68,11 +68,30 @@
 //! );
 //! let metrics = MetricsLayer::new(&meter);
 //!
-//! // The worker's own metrics go there with the runtime that it is made with.
-//! let telemetry = TelemetryOptions::builder().metrics(prometheus.meter as Arc<dyn CoreMeter>).build();
-//! let runtime = Runtime::from_current_tokio(RuntimeOptions::builder().telemetry_options(telemetry).build()?)?;
+//! // For the `RuntimeOptions` of the worker's runtime: its own metrics go to the same endpoint.
+//! let telemetry = TelemetryOptions::builder()
+//!     .metrics(prometheus.meter as Arc<dyn CoreMeter>)
+//!     .build();
+//! # let _ = (metrics, telemetry);
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! From the example `observability` (`cargo run --bin observability`), whose first activity fails once:
+//!
+//! ```text
+//! custom_activity_schedule_to_start_latency{activity_type=Activities::charge, workflow_type=Order} 0.0043 s in 2
+//! custom_activity_schedule_to_start_latency{activity_type=Activities::ship, workflow_type=Order} 0.0000 s in 1
+//! tower_temporal_calls{category=activity_inbound, operation=execute_activity} 3
+//! tower_temporal_calls{category=client_outbound, operation=start_workflow} 1
+//! tower_temporal_calls{category=workflow_inbound, operation=execute} 1
+//! tower_temporal_calls{category=workflow_outbound, operation=schedule_activity} 2
+//! tower_temporal_failures{category=activity_inbound, kind=Unknown, operation=execute_activity} 1
+//! tower_temporal_in_flight{category=activity_inbound, operation=execute_activity} 0
+//! …
+//! tower_temporal_latency{category=activity_inbound, operation=execute_activity} 0.0521 s in 3
+//! tower_temporal_latency{category=workflow_outbound, operation=schedule_activity} 1.1639 s in 2
+//! …
 //! ```
 //!
 //! Instruments are made with the layer, and the attributes of an operation when it is first called; to measure a
@@ -81,7 +100,8 @@
 //! # Workflows
 //!
 //! While a workflow is replayed no call, failure or latency is recorded: they have been when the call was made. A call that
-//! began in a replay, and ends after it, has no latency that could be known; its failure is counted. What is in flight is
+//! began in a replay, and ends after it, has no latency that could be known; its failure is counted. `initialize_workflow`, which
+//! can't tell a replay, is not counted at all. What is in flight is
 //! what this process has in memory, so a workflow that was replayed to get there is in it. Nothing a workflow does depends
 //! on any of it. (A workflow task that the server has run again, since it failed or its outcome came too late, is no replay to
 //! the SDK: its calls are counted again.)

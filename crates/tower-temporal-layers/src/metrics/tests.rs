@@ -1,7 +1,7 @@
 use super::{Attribute, Instrument, MeterBackend, Metric, MetricsLayer, Recorder};
 use crate::{
     metrics::ScheduleToStartLatencyLayer,
-    test_support::{ExecuteActivity, ExecuteWorkflow, Surroundings, call},
+    test_support::{ExecuteActivity, ExecuteWorkflow, InitializeWorkflow, Surroundings, call},
 };
 use std::{
     collections::BTreeMap,
@@ -181,6 +181,20 @@ async fn a_replay_records_nothing_and_what_ends_after_it_only_its_failure() {
         (in_flight, 0),
     ];
     assert_eq!(registry.sums(), expected);
+}
+
+#[tokio::test]
+async fn the_creation_of_a_workflow_that_may_be_a_replay_is_not_counted() {
+    let registry = Registry::default();
+    let stack =
+        MetricsLayer::new(&registry).layer(service_fn(async |_: Request<InitializeWorkflow>| {
+            Ok::<_, BoxError>(1)
+        }));
+    call(stack, 1, &Surroundings::before_workflow())
+        .await
+        .unwrap();
+    let in_flight = "tower_temporal_in_flight workflow_inbound initialize_workflow";
+    assert_eq!(registry.sums(), [(in_flight.to_owned(), 0)]);
 }
 
 /// What [`ScheduleToStartLatencyLayer`] records for an activity that was started at second `started`.

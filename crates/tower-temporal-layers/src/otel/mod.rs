@@ -27,11 +27,16 @@
 //! put around the handler. So a trace crosses workflows, activities and languages:
 //!
 //! ```text
-//! StartWorkflow:Order                      client
-//! └─ RunWorkflow:Order                     worker
-//!    └─ StartActivity:Activities::charge   worker
-//!       └─ RunActivity:Activities::charge  worker, perhaps in Python
+//! StartWorkflow:Order                             98.0ms
+//!   RunWorkflow:Order                               1.2s
+//!     StartActivity:Activities::charge              1.1s
+//!       RunActivity:Activities::charge           789.6µs  the bank is closed
+//!       RunActivity:Activities::charge           337.5µs
+//!     StartActivity:Activities::ship              78.2ms
+//!       RunActivity:Activities::ship              51.8ms
 //! ```
+//!
+//! That is what the example `observability` exports (`cargo run --bin observability`). An activity could as well be Python's.
 //!
 //! Code inside finds its span and its baggage in `Context::current()`, in clients, activities and workflows alike. Nexus
 //! operations have headers of their own that are strings: the context is in `traceparent`, `tracestate` and `baggage` there.

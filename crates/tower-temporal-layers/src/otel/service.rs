@@ -57,19 +57,24 @@ impl<S> Otel<S> {
         }
     }
 
-    /// The context of a call that has a span, and the span unless it was made before.
+    /// The context of a call that has a span, and the span unless it was made before. None if it has none, or had one whose
+    /// ids are not known.
     fn start<O: Operation>(
         &self,
         request: &Request<O>,
         parent: &Context,
     ) -> Option<(Context, Option<ActiveSpan>)> {
+        let is_replaying = O::Scope::is_replaying(request.context());
+        if is_replaying && !self.config.has_workflow_ids {
+            return None;
+        }
         let builder = span::builder(&CallInfo::new(request))?;
         let ids = self
             .config
             .has_workflow_ids
             .then(|| Ids::draw(request, parent))
             .flatten();
-        if O::Scope::is_replaying(request.context()) {
+        if is_replaying {
             let context = ids.map_or_else(|| parent.clone(), |ids| ids.replayed(parent));
             return Some((context, None));
         }

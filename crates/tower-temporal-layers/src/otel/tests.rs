@@ -1,7 +1,7 @@
 use super::{HEADER, Otel, OtelLayer, WorkflowIdGenerator};
 use crate::test_support::{
     ExecuteActivity, ExecuteWorkflow, HandleSignal, ScheduleActivity, StartTimer, StartWorkflow,
-    Surroundings, call,
+    Surroundings, TestScope, call,
 };
 use opentelemetry::{
     Context, KeyValue,
@@ -20,7 +20,8 @@ use tower::service_fn;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Denied, Operation, Request,
+    BoxError, Category, Denied, HeaderMap, HeaderMapMut, Headers as CallHeaders, HeadersMut,
+    Operation, Request,
     probe::{ProbeError, ProbeInput},
 };
 
@@ -322,6 +323,51 @@ async fn code_inside_has_the_context_whenever_it_is_polled() {
     let (first, second) = call(stack, 1, &outside()).await.unwrap();
     let span = exported.spans()[0].span_context.span_id();
     assert_eq!([first, second], [span, span]);
+}
+
+/// The headers of a Nexus operation are strings.
+#[derive(Debug)]
+struct StartNexusOperation;
+
+impl Operation for StartNexusOperation {
+    type Input = HashMap<String, String>;
+    type Output = HashMap<String, String>;
+    type Error = ProbeError;
+    type Context = Arc<Surroundings>;
+    type Scope = TestScope;
+
+    const NAME: &'static str = "start_nexus_operation";
+    const CATEGORY: Category = Category::WorkflowOutbound;
+
+    fn headers(input: &Self::Input) -> CallHeaders<'_> {
+        CallHeaders::one(HeaderMap::Strings(input))
+    }
+
+    fn headers_mut(input: &mut Self::Input) -> HeadersMut<'_> {
+        HeadersMut::one(HeaderMapMut::Strings(input))
+    }
+
+    fn error(error: BoxError) -> ProbeError {
+        ProbeError::Middleware(error)
+    }
+}
+
+#[tokio::test]
+async fn a_nexus_operation_has_the_context_in_headers_of_its_own() {
+    let exported = Exported::new();
+    let mut stack =
+        exported
+            .layer
+            .layer(service_fn(async |request: Request<StartNexusOperation>| {
+                Ok::<_, BoxError>(request.input().clone())
+            }));
+    let input = [("user-id".to_owned(), "alice".to_owned())].into();
+    let sent = stack.call(Request::new(input, live())).await.unwrap();
+    let span = &exported.spans()[0].span_context;
+    let traceparent = format!("00-{}-{}-01", span.trace_id(), span.span_id());
+    assert_eq!(sent.get("traceparent"), Some(&traceparent), "{sent:?}");
+    assert_eq!(sent["user-id"], "alice");
+    assert!(!sent.contains_key(HEADER), "{sent:?}");
 }
 
 /// A workflow begins, is replayed, and schedules an activity after that.
