@@ -24,6 +24,62 @@
 //!
 //! Those that need not wait are made of [`Intercept`](tower_temporal_core::Intercept), those that do of [`gate::Gate`]. Your own
 //! can be too.
+//!
+//! # Together
+//!
+//! The program `policies` of the repository's examples pays out money with most of them: only alice may start payouts, amounts
+//! are positive, a payee is paid once in three seconds, the bank has two seconds to answer, and what it has declined is not tried
+//! again. A layer panics on the first attempt to pay carol, and the report of the first payment to dave is lost. This is what
+//! it prints:
+//!
+//! ```text
+//! mallory pays 1000 to mallory
+//!   denied: mallory may not start_workflow a Payout, in 0.0s
+//! alice pays -5 to bob
+//!   invalid: -5 can't be paid, in 0.0s
+//! alice pays 10 to bob
+//!     the bank is asked to pay 10 to bob
+//!   paid 10 to bob, in 0.2s
+//! alice pays 20 to bob
+//!     the bank is asked to pay 20 to bob
+//!   paid 20 to bob, in 3.0s
+//! alice pays 30 to carol
+//!     the bank is asked to pay 30 to carol
+//!   paid 30 to carol, in 3.1s
+//! alice pays 40 to dave
+//!     the bank is asked to pay 40 to dave
+//!   paid 40 to dave, in 3.1s
+//! alice pays 50 to erin
+//!     the bank is asked to pay 50 to erin
+//!   request timed out, in 1.5s
+//! alice pays 60 to frank
+//!     the bank is asked to pay 60 to frank
+//!   the bank has declined it, in 0.0s
+//!
+//! The records:
+//!   mallory  start_workflow    payout-1-mallory            Failed(Denied)
+//!   alice    start_workflow    payout-2-bob                Failed(Invalid)
+//!   alice    start_workflow    payout-3-bob                Completed
+//!   alice    execute_activity  payout-3-bob     attempt 1  Completed
+//!   alice    start_workflow    payout-4-bob                Completed
+//!   alice    execute_activity  payout-4-bob     attempt 1  Failed(Overloaded)
+//!   alice    execute_activity  payout-4-bob     attempt 2  Completed
+//!   alice    start_workflow    payout-5-carol              Completed
+//!   alice    execute_activity  payout-5-carol   attempt 1  Failed(Panicked)
+//!   alice    execute_activity  payout-5-carol   attempt 2  Failed(Overloaded)
+//!   alice    execute_activity  payout-5-carol   attempt 3  Completed
+//!   alice    start_workflow    payout-6-dave               Completed
+//!   alice    execute_activity  payout-6-dave    attempt 1  Failed(Other)
+//!   alice    execute_activity  payout-6-dave    attempt 2  Failed(Overloaded)
+//!   alice    execute_activity  payout-6-dave    attempt 3  Completed
+//!   alice    start_workflow    payout-7-erin               Completed
+//!   alice    execute_activity  payout-7-erin    attempt 1  Failed(DeadlineExceeded)
+//!   alice    start_workflow    payout-8-frank              Completed
+//!   alice    execute_activity  payout-8-frank   attempt 1  Failed(Other)
+//! ```
+//!
+//! Dave is paid once: his third attempt was answered from the store. His second, as carol's, came too soon and was told when to
+//! come again.
 
 #[cfg(feature = "audit")]
 pub mod audit;
