@@ -22,8 +22,8 @@
 //! | [`TraceLayer`](trace::TraceLayer) | `trace` | a `tracing` span around every call | yes |
 //! | [`ValidateLayer`](validate::ValidateLayer) | `validate` | looks at typed arguments | yes |
 //!
-//! Those that need not wait are made of [`Intercept`](tower_temporal_core::Intercept), those that do of [`gate::Gate`]. Your own
-//! can be too.
+//! Audit, authorization, validation and error mapping are made of [`Intercept`](tower_temporal_core::Intercept), the keyed limits
+//! and the authorization that asks of [`gate::Gate`]. Your own can be too.
 //!
 //! # Together
 //!
