@@ -3,6 +3,7 @@
 use crate::{Case, Variant, pass::with_stack, variants};
 use std::{cell::RefCell, rc::Rc};
 use temporalio_client::ClientOptions;
+use temporalio_common::ActivityDefinition;
 use temporalio_macros::activities;
 use temporalio_sdk::{
     Runtime as WorkerRuntime, Worker, WorkerOptions,
@@ -42,7 +43,7 @@ fn execute_activity(runtime: Rc<Runtime>, variant: Variant) -> Case {
         let (worker, frontend) = started.get_or_insert_with(|| start(&runtime, variant));
         runtime.block_on(worker.run_until(async {
             for _ in 0..calls {
-                let task = activity_task("Activities::double", [json(&2)]);
+                let task = activity_task(Activities::double.name(), [json(&2)]);
                 let outcome = frontend.run_activity(TASK_QUEUE, task).await;
                 assert_eq!(outcome, ActivityOutcome::completed([json(&4)]));
             }
@@ -72,7 +73,7 @@ fn start(runtime: &Runtime, variant: Variant) -> (LocalSet, Frontend) {
 
 fn install(options: &mut WorkerOptions, variant: Variant) {
     match variant {
-        Variant::None => {}
+        Variant::None | Variant::Layer(_) => {}
         Variant::Sdk(n) => {
             for _ in 0..n {
                 options.activity_inbound_interceptor(PassOn);

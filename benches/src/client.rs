@@ -21,7 +21,7 @@ pub(crate) fn cases(runtime: &Rc<Runtime>) -> Vec<Case> {
 }
 
 fn cancel_workflow(runtime: Rc<Runtime>, variant: Variant) -> Case {
-    let client = runtime.block_on(client(variant));
+    let client = runtime.block_on(connect(interceptors(variant)));
     let handle = client.get_workflow_handle::<UntypedWorkflow>("order-1");
     Case::new("client: cancel_workflow", variant, move |calls| {
         runtime.block_on(async {
@@ -36,24 +36,28 @@ fn cancel_workflow(runtime: Rc<Runtime>, variant: Variant) -> Case {
 }
 
 fn start_workflow(runtime: Rc<Runtime>, variant: Variant) -> Case {
-    let client = runtime.block_on(client(variant));
+    let client = runtime.block_on(connect(interceptors(variant)));
     Case::new("client: start_workflow", variant, move |calls| {
-        runtime.block_on(async {
-            for _ in 0..calls {
-                client
-                    .start_workflow(
-                        UntypedWorkflow::new("Order"),
-                        RawValue::empty(),
-                        WorkflowStartOptions::new("orders", "order-1").build(),
-                    )
-                    .await
-                    .expect("the server answers");
-            }
-        });
+        runtime.block_on(start(&client, calls));
     })
 }
 
-async fn client(variant: Variant) -> Client {
+/// Starts so many workflows, one after the other.
+pub(crate) async fn start(client: &Client, calls: u32) {
+    for _ in 0..calls {
+        client
+            .start_workflow(
+                UntypedWorkflow::new("Order"),
+                RawValue::empty(),
+                WorkflowStartOptions::new("orders", "order-1").build(),
+            )
+            .await
+            .expect("the server answers");
+    }
+}
+
+/// A client with these interceptors, and the server.
+pub(crate) async fn connect(interceptors: Vec<Arc<dyn ClientInterceptor>>) -> Client {
     let server = CallbackBasedGrpcService {
         // An empty message is a good answer to every request.
         callback: Arc::new(|_| {
@@ -74,13 +78,13 @@ async fn client(variant: Variant) -> Client {
     let connection = Connection::connect(options)
         .await
         .expect("the server answers");
-    let options = ClientOptions::new("default").client_interceptors(interceptors(variant));
+    let options = ClientOptions::new("default").client_interceptors(interceptors);
     Client::new(connection, options.build()).expect("the options are valid")
 }
 
 fn interceptors(variant: Variant) -> Vec<Arc<dyn ClientInterceptor>> {
     match variant {
-        Variant::None => Vec::new(),
+        Variant::None | Variant::Layer(_) => Vec::new(),
         Variant::Sdk(n) => (0..n).map(|_| Arc::new(PassOn) as _).collect(),
         Variant::Tower(n) => vec![with_stack!(n, |stack| Arc::new(Interceptor::new(stack)) as _)],
     }

@@ -6,9 +6,9 @@ mod activity;
 pub mod callgrind;
 mod client;
 mod pass;
+pub mod ready_made;
 mod workflow;
 
-use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -19,8 +19,7 @@ use std::{
 pub const LAYERS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 /// What stands between the caller and the SDK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
     /// Nothing.
     None,
@@ -28,6 +27,8 @@ pub enum Variant {
     Sdk(usize),
     /// One stack of so many layers.
     Tower(usize),
+    /// One stack of the layer of this name.
+    Layer(&'static str),
 }
 
 impl fmt::Display for Variant {
@@ -36,6 +37,7 @@ impl fmt::Display for Variant {
             Self::None => f.write_str("none"),
             Self::Sdk(n) => write!(f, "sdk {n}"),
             Self::Tower(n) => write!(f, "tower {n}"),
+            Self::Layer(name) => f.write_str(name),
         }
     }
 }
@@ -83,6 +85,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = client::cases(&runtime);
     cases.extend(activity::cases(&runtime));
     cases.extend(workflow::cases(&runtime));
+    cases.extend(ready_made::cases(&runtime));
     cases
 }
 

@@ -113,7 +113,7 @@ fn replay(
 
 fn interceptors(variant: Variant) -> Vec<WorkflowInterceptorConstructor> {
     match variant {
-        Variant::None => Vec::new(),
+        Variant::None | Variant::Layer(_) => Vec::new(),
         Variant::Sdk(n) => (0..n)
             .map(|_| WorkflowInterceptorConstructor::new(|_| PassOn))
             .collect(),

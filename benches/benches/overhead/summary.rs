@@ -1,6 +1,9 @@
 //! The numbers, as JSON and as a table.
 
-use benches::{Case, LAYERS, Variant};
+use benches::{
+    Case, LAYERS, Variant,
+    ready_made::{NOTHING, SCENARIO},
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -8,6 +11,15 @@ use std::fmt;
 #[derive(Serialize)]
 pub(crate) struct Summary {
     pub(crate) scenarios: Vec<Scenario>,
+    /// What each ready-made layer adds to a stack that does nothing.
+    pub(crate) ready_made: Vec<ReadyMade>,
+}
+
+/// A ready-made layer.
+#[derive(Serialize)]
+pub(crate) struct ReadyMade {
+    pub(crate) layer: String,
+    pub(crate) added: Cost,
 }
 
 /// One call.
@@ -67,6 +79,7 @@ impl Summary {
         };
         let mut names: Vec<_> = cases.iter().map(|case| case.scenario).collect();
         names.dedup();
+        names.retain(|name| *name != SCENARIO);
         let scenario = |name| {
             let base = cost(name, Variant::None);
             Scenario {
@@ -81,8 +94,17 @@ impl Summary {
                     .into(),
             }
         };
+        let nothing = cost(SCENARIO, NOTHING);
+        let ready_made = cases
+            .iter()
+            .filter(|case| case.scenario == SCENARIO && case.variant != NOTHING)
+            .map(|case| ReadyMade {
+                layer: case.variant.to_string(),
+                added: cost(SCENARIO, case.variant).beyond(nothing),
+            });
         Self {
             scenarios: names.into_iter().map(scenario).collect(),
+            ready_made: ready_made.collect(),
         }
     }
 }
@@ -138,6 +160,18 @@ impl fmt::Display for Summary {
                     tower.nanoseconds / sdk.nanoseconds,
                 )?;
             }
+        }
+        writeln!(f, "\n{SCENARIO}; added to a stack that does nothing:\n")?;
+        writeln!(f, "| layer | allocs | instr. | ns |")?;
+        writeln!(f, "|---|---:|---:|---:|")?;
+        for ReadyMade { layer, added } in &self.ready_made {
+            writeln!(
+                f,
+                "| {layer} | {:.1} | {} | {:.0} |",
+                added.allocations,
+                number(added.instructions, 0),
+                added.nanoseconds
+            )?;
         }
         Ok(())
     }
