@@ -37,7 +37,9 @@ pub type Attribute<'a> = (&'static str, &'a str);
 
 /// An instrument that has been given no attributes yet.
 #[derive(Clone)]
-pub struct Instrument<V>(Arc<dyn Fn(&[Attribute<'_>]) -> Recorder<V> + Send + Sync>);
+pub struct Instrument<V>(Arc<Bind<V>>);
+
+type Bind<V> = dyn Fn(&[Attribute<'_>]) -> Recorder<V> + Send + Sync;
 
 impl<V> Instrument<V> {
     /// An instrument, as the function that gives it attributes.
