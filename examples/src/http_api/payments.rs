@@ -33,6 +33,10 @@ pub struct Receipt {
 /// The activities that workflows call; [`charge()`] does the one.
 pub(crate) struct Payments;
 
+#[allow(
+    clippy::unimplemented,
+    reason = "it is what the SDK wants in a definition"
+)]
 #[activity_definitions]
 impl Payments {
     /// Charges for an order.
