@@ -88,14 +88,16 @@ impl<'a> Generator<'a> {
                 writeln!(out, "/// The unary methods of `{path}`.\npub mod {name} {{")?;
                 writeln!(out, "use super::*;")?;
                 for method in unary(service) {
-                    self.method(&mut out, &mut long_polls, &path, method)?;
+                    self.method(&mut out, &mut long_polls, name, &path, method)?;
                 }
                 writeln!(out, "}}")?;
             }
         }
         writeln!(
             out,
-            "pub(super) fn waits(path: &str) -> Waits {{ match path {{ {long_polls} _ => Waits::Never }} }}"
+            "pub(super) fn is_long_poll(request: &Request<Body>) -> bool {{
+                match request.uri().path() {{ {long_polls} _ => false }}
+            }}"
         )?;
         Ok(out)
     }
@@ -104,33 +106,36 @@ impl<'a> Generator<'a> {
         &self,
         out: &mut String,
         long_polls: &mut String,
+        module: &str,
         service: &str,
         method: &MethodDescriptorProto,
     ) -> Result<(), Box<dyn Error>> {
         let name = method.name();
         let waits = self.waits(method);
+        let path = format!("/{service}/{name}");
         writeln!(
             out,
-            "method! {{ {doc:?}, {name}, {snake:?}, {service:?}, {path:?}, {waits}, {input}, {output}, \
-             headers: [{headers}], target: |input, target| {{ {target} }} }}",
+            "method! {{ {doc:?}, {name}, {snake:?}, {service:?}, {path:?}, {input}, {output}, \
+             headers: [{headers}], target: |input, target| {{ {target} }}, \
+             is_long_poll: |input| {waits} }}",
             doc = format!(
                 "`{name}` of `{service}`: {} → {}.",
                 doc_link(method.input_type()),
                 doc_link(method.output_type())
             ),
             snake = snake_case(name),
-            path = format!("/{service}/{name}"),
             input = rust_type(method.input_type()),
             output = rust_type(method.output_type()),
             headers = self.header(method.input_type())?.unwrap_or_default(),
             target = target(name, self.fields(method.input_type())),
         )?;
-        if waits != "Waits::Never" {
-            write!(
+        match waits.as_str() {
+            "false" => {}
+            "true" => write!(long_polls, "{path:?} => true, ")?,
+            _ => write!(
                 long_polls,
-                "{:?} => {waits}, ",
-                format!("/{service}/{name}")
-            )?;
+                "{path:?} => waits::<{module}::{name}>(request), "
+            )?,
         }
         Ok(())
     }
@@ -141,7 +146,7 @@ impl<'a> Generator<'a> {
             .map_or(&[], |named| named.message.field.as_slice())
     }
 
-    /// Whether the server holds a call of the method until something happens.
+    /// Whether the server holds a call until something happens, as an expression of its `input`.
     ///
     /// It does for whatever is named a poll, for whatever waits for a stage of an update, and for requests that say so
     /// in a field.
@@ -150,14 +155,20 @@ impl<'a> Generator<'a> {
         if method.name().starts_with("Poll")
             || self.contains(method.input_type(), WAIT_POLICY, &mut seen)
         {
-            return "Waits::Always".to_owned();
+            return "true".to_owned();
         }
-        self.fields(method.input_type())
-            .iter()
-            .find(|field| ["wait_new_event", "long_poll_token"].contains(&field.name()))
-            .map_or("Waits::Never".to_owned(), |field| {
-                format!("Waits::IfSet({})", field.number())
+        let fields = self.fields(method.input_type()).iter();
+        let conditions: Vec<_> = fields
+            .filter_map(|field| match (field.name(), field.r#type()) {
+                ("wait_new_event", Type::Bool) => Some("input.wait_new_event"),
+                ("long_poll_token", Type::Bytes) => Some("!input.long_poll_token.is_empty()"),
+                _ => None,
             })
+            .collect();
+        if conditions.is_empty() {
+            return "false".to_owned();
+        }
+        conditions.join(" || ")
     }
 
     /// Whether a message has the other in it, at any depth.

@@ -1,3 +1,4 @@
+use super::Body;
 use http::Request;
 use prost::Message;
 use tonic::Status;
@@ -24,8 +25,6 @@ pub trait Rpc:
     const SERVICE: &'static str;
     /// The path of the method's requests: `/temporal.api.workflowservice.v1.WorkflowService/StartWorkflowExecution`.
     const PATH: &'static str;
-    /// Whether the server holds a call until something happens.
-    const WAITS: Waits;
 
     /// Whether `request` is one of this method.
     fn matches<B>(request: &Request<B>) -> bool {
@@ -33,30 +32,12 @@ pub trait Rpc:
     }
 }
 
-/// Whether the server holds a call of a method until something happens, or answers as soon as it can.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Waits {
-    /// The server answers as soon as it can.
-    Never,
-    /// The server holds calls whose message has this field, by its number in the proto, set.
-    IfSet(u32),
-    /// The server holds every call.
-    Always,
-}
-
-impl Waits {
-    /// Whether the method at this path waits. A path that is not known does not.
-    pub(super) fn of(path: &str) -> Self {
-        waits(path)
-    }
-}
-
 macro_rules! method {
     (
-        $doc:literal, $method:ident, $name:literal, $service:literal, $path:literal, $waits:expr, $input:ty, $output:ty,
+        $doc:literal, $method:ident, $name:literal, $service:literal, $path:literal, $input:ty, $output:ty,
         headers: [$($header:tt)*],
-        target: |$target_input:ident, $target_output:ident| $target:block
+        target: |$target_input:ident, $target_output:ident| $target:block,
+        is_long_poll: |$waits_input:ident| $waits:expr
     ) => {
         #[doc = $doc]
         #[derive(Clone, Copy, Debug)]
@@ -65,7 +46,6 @@ macro_rules! method {
         impl Rpc for $method {
             const SERVICE: &'static str = $service;
             const PATH: &'static str = $path;
-            const WAITS: Waits = $waits;
         }
 
         impl Operation for $method {
@@ -85,6 +65,11 @@ macro_rules! method {
                 let mut $target_output = Target::new();
                 $target
                 $target_output
+            }
+
+            #[allow(unused_variables)]
+            fn is_long_poll($waits_input: &$input) -> bool {
+                $waits
             }
 
             fn error(error: BoxError) -> Status {
@@ -127,6 +112,12 @@ macro_rules! header_at {
             None => None,
         }
     };
+}
+
+/// Whether the server holds this call of `R`. What can't be read, the server answers at once.
+fn waits<R: Rpc>(request: &Request<Body>) -> bool {
+    let message = request.body().message().clone();
+    R::Input::decode(message).is_ok_and(|input| R::is_long_poll(&input))
 }
 
 fn text(text: &str) -> Option<&str> {

@@ -141,7 +141,7 @@ pub use self::{
     connect::{FromBody, connect, connect_through, connection_options},
     either::EitherFuture,
     long_poll::{UnlessLongPollLayer, is_long_poll, unless_long_poll},
-    method::{Rpc, Waits, cloud_service, health, operator_service, test_service, workflow_service},
+    method::{Rpc, cloud_service, health, operator_service, test_service, workflow_service},
     on::{OnLayer, on},
     operations::{OperationsLayer, RpcService, operations},
     typed::{Typed, TypedFuture, decode_request, encode_response},

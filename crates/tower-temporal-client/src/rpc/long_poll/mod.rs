@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Which methods wait is read from the SDK's protos when this crate is built: those named `Poll…`, those that wait for a stage
-//! of an update, and those whose request has `wait_new_event` or a `long_poll_token` set. [`Rpc::WAITS`](super::Rpc::WAITS)
-//! says it for each.
+//! of an update, and those whose request has `wait_new_event` or a `long_poll_token` set.
+//! [`Operation::is_long_poll`](tower_temporal_core::Operation::is_long_poll) says it for each method's message.
 
 mod layer;
 mod service;
@@ -29,54 +29,14 @@ pub use self::{
     service::UnlessLongPoll,
 };
 
-use super::{Body, Waits};
-use bytes::{Buf, Bytes};
+use super::{Body, method};
 use http::Request;
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// Whether the server holds this call until something happens.
 ///
 /// A method that is not in the SDK's protos is none that waits.
 pub fn is_long_poll(request: &Request<Body>) -> bool {
-    match Waits::of(request.uri().path()) {
-        Waits::Never => false,
-        Waits::Always => true,
-        Waits::IfSet(field) => is_set(request.body().message().clone(), field),
-    }
-}
-
-/// Whether an encoded message has a field, and not as its default. A message that can't be read has none.
-fn is_set(mut message: Bytes, field: u32) -> bool {
-    let mut set = false;
-    while message.has_remaining() {
-        let Ok((tag, wire_type)) = decode_key(&mut message) else {
-            break;
-        };
-        if tag == field {
-            // A flag or the length of a string: zero is the default of both. The last one counts.
-            set = match wire_type {
-                WireType::Varint => match decode_varint(&mut message) {
-                    Ok(value) => value != 0,
-                    Err(_) => break,
-                },
-                WireType::LengthDelimited => match decode_varint(&mut message) {
-                    Ok(length) if length <= message.remaining() as u64 => {
-                        message.advance(length as usize);
-                        length != 0
-                    }
-                    _ => break,
-                },
-                _ => true,
-            };
-            if matches!(wire_type, WireType::Varint | WireType::LengthDelimited) {
-                continue;
-            }
-        }
-        if skip_field(wire_type, tag, &mut message, DecodeContext::default()).is_err() {
-            break;
-        }
-    }
-    set
+    method::is_long_poll(request)
 }
 
 #[cfg(test)]
@@ -138,10 +98,9 @@ mod tests {
 
     #[test]
     fn a_message_that_can_t_be_read_is_not_waited_for() {
-        for message in [&b"\x28"[..], b"\xff\xff", b"\x32\x09a"] {
-            assert!(!is_set(Bytes::copy_from_slice(message), 5));
-            assert!(!is_set(Bytes::copy_from_slice(message), 6));
-        }
+        let mut request = request::<GetWorkflowExecutionHistory>(&Default::default());
+        *request.body_mut() = Body::new(&b"\xff\xff"[..]);
+        assert!(!is_long_poll(&request));
     }
 
     #[tokio::test(start_paused = true)]
