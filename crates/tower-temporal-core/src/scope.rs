@@ -28,7 +28,7 @@ use pin_project_lite::pin_project;
 use std::{
     any::{Any, TypeId},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 use tokio::task::futures::TaskLocalFuture;
@@ -51,9 +51,16 @@ pub trait ContextKey: Sized + 'static {
 
     /// Runs `future` with `value` as the current task's value.
     ///
+    /// Values of other keys are those of the scope it is awaited in, so scopes can be nested in either way:
+    /// `UserId::scope(user, Tenant::scope(tenant, future))` sets both.
+    ///
     /// As with every tokio task-local, tasks that `future` spawns do not inherit it: wrap them in a scope of their own.
     fn scope<F: Future>(value: Self::Value, future: F) -> TaskScoped<F> {
-        TaskScoped::new(Some(Values::with::<Self>(Arc::new(value))), future)
+        let values = Values::with::<Self>(Arc::new(value));
+        TaskScoped {
+            unsettled: Some(values.clone()),
+            ..TaskScoped::new(Some(values), future)
+        }
     }
 
     /// Runs `f` with `value` as the current value.
@@ -163,6 +170,8 @@ pin_project! {
     pub struct TaskScoped<F> {
         #[pin]
         inner: Scoped<F>,
+        // Until the first poll.
+        unsettled: Option<Values>,
     }
 }
 
@@ -183,6 +192,7 @@ impl<F: Future> TaskScoped<F> {
                 },
                 None => Scoped::Plain { future },
             },
+            unsettled: None,
         }
     }
 }
@@ -191,7 +201,11 @@ impl<F: Future> Future for TaskScoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        match self.project().inner.project() {
+        let this = self.project();
+        if let Some(values) = this.unsettled.take() {
+            values.settle();
+        }
+        match this.inner.project() {
             ScopedProj::Plain { future } => future.poll(cx),
             ScopedProj::Within { future } => future.poll(cx),
         }
@@ -216,7 +230,10 @@ pub(crate) struct Values(Arc<Value>);
 struct Value {
     key: TypeId,
     value: Arc<dyn Any + Send + Sync>,
-    outer: Option<Values>,
+    /// What was set where the value was.
+    made_in: Option<Values>,
+    /// What was set where the scope was entered, if that was elsewhere.
+    entered_in: OnceLock<Values>,
 }
 
 impl Values {
@@ -237,8 +254,17 @@ impl Values {
         Self(Arc::new(Value {
             key: TypeId::of::<K>(),
             value,
-            outer: Self::current(),
+            made_in: Self::current(),
+            entered_in: OnceLock::new(),
         }))
+    }
+
+    /// The scope is entered here.
+    fn settle(&self) {
+        if let Some(current) = Self::current() {
+            // It is entered once; a second time would change nothing.
+            let _ = self.0.entered_in.set(current);
+        }
     }
 
     fn get<K: ContextKey>(&self) -> Option<Arc<K::Value>> {
@@ -247,7 +273,7 @@ impl Values {
             if entry.key == TypeId::of::<K>() {
                 return Arc::clone(&entry.value).downcast().ok();
             }
-            next = entry.outer.as_ref();
+            next = entry.entered_in.get().or(entry.made_in.as_ref());
         }
         None
     }
@@ -287,6 +313,15 @@ mod tests {
         })
         .await;
         assert_eq!(values(), (None, None));
+    }
+
+    #[tokio::test]
+    async fn a_scope_is_within_the_one_it_is_awaited_in() {
+        let inner = B::scope(2, async { values() });
+        assert_eq!(A::scope(1, inner).await, (Some(1), Some(2)));
+        // Where it is awaited in none, it is within the one it was made in.
+        let spawned = A::sync_scope(1, || tokio::spawn(B::scope(2, async { values() })));
+        assert_eq!(spawned.await.unwrap(), (Some(1), Some(2)));
     }
 
     fn request() -> Request<ClientProbe> {

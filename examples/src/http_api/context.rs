@@ -32,7 +32,6 @@ pub(super) async fn scope(request: Request, next: Next) -> Response {
     within::<RequestId, _>(request_id, response).await
 }
 
-// It is an async function so that the inner scope is made within the outer, and keeps what is there.
 async fn within<K: ContextKey, F: Future>(value: Option<K::Value>, future: F) -> F::Output {
     match value {
         Some(value) => K::scope(value, future).await,
