@@ -12,7 +12,8 @@
 //! | [`DedupLayer`](dedup::DedupLayer) | `dedup` | answers a repeated activity from a store | no |
 //! | [`RateLimitLayer`](limit::RateLimitLayer) | `limit` | how often calls are made | no |
 //! | [`KeyedRateLimitLayer`](limit::KeyedRateLimitLayer) | `limit` | the same, by a key from the request | no |
-//! | [`KeyedConcurrencyLimitLayer`](limit::KeyedConcurrencyLimitLayer) | `limit` | how many calls with a key are made at a time | no |
+//! | [`ConcurrencyLimitLayer`](limit::ConcurrencyLimitLayer) | `limit` | how many calls are made at a time | no |
+//! | [`KeyedConcurrencyLimitLayer`](limit::KeyedConcurrencyLimitLayer) | `limit` | the same, by a key from the request | no |
 //! | [`MapErrorLayer`](map_error::MapErrorLayer) | `map-error` | says how failures are reported and retried | yes |
 //! | [`MetricsLayer`](metrics::MetricsLayer) | `metrics` | counts and times every call | yes |
 //! | [`ScheduleToStartLatencyLayer`](metrics::ScheduleToStartLatencyLayer) | `metrics` | how long activities wait for a worker | |
@@ -22,8 +23,8 @@
 //! | [`TraceLayer`](trace::TraceLayer) | `trace` | a `tracing` span around every call | yes |
 //! | [`ValidateLayer`](validate::ValidateLayer) | `validate` | looks at typed arguments | yes |
 //!
-//! Audit, authorization, validation and error mapping are made of [`Intercept`](tower_temporal_core::Intercept), the keyed limits
-//! and the authorization that asks of [`gate::Gate`]. Your own can be too.
+//! Audit, authorization, validation and error mapping are made of [`Intercept`](tower_temporal_core::Intercept), the concurrency and
+//! keyed limits and the authorization that asks of [`gate::Gate`]. Your own can be too.
 //!
 //! # Together
 //!
