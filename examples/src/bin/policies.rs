@@ -14,7 +14,7 @@ use std::{
 };
 use temporalio_client::{
     Client, ClientOptions, WorkflowExecuteUpdateOptions, WorkflowGetResultOptions,
-    WorkflowSignalOptions, WorkflowStartOptions,
+    WorkflowSignalOptions, WorkflowStartOptions, errors::WorkflowUpdateError,
 };
 use temporalio_common::{RetryPolicy, error::ApplicationFailure};
 use temporalio_macros::{activities, workflow, workflow_methods};
@@ -426,8 +426,10 @@ async fn approve(client: &Client, user: &str, id: &str) {
     let handle = client.get_workflow_handle::<Payout>(id);
     let options = WorkflowExecuteUpdateOptions::default();
     let approve = handle.execute_update(Payout::approve, (), options);
-    if let Err(error) = UserId::scope(user.to_owned(), approve).await {
-        println!("    {}", innermost(&error));
+    match UserId::scope(user.to_owned(), approve).await {
+        Ok(()) => (),
+        Err(WorkflowUpdateError::Failed(failure)) => println!("    {}", failure.message),
+        Err(error) => println!("    {}", innermost(&error)),
     }
 }
 

@@ -139,8 +139,8 @@
 //!   yet. The `execute` that follows is, before any other code of the workflow runs.
 //! - The policy is workflow code. It runs again on replay, and has to say the same: a policy that is changed while workflows
 //!   run is a change of their code, to be versioned or deployed as one.
-//! - An update is denied before it is accepted when the policy denies `validate_update`, and fails when it denies
-//!   `handle_update`. Deny both.
+//! - An update is denied before it is accepted when the policy denies `validate_update`, which the SDK asks for where the
+//!   update has a validator. It fails when the policy denies `handle_update`. Deny both.
 //! - Nobody waits for a signal who could be told, so one that is denied is dropped, with a `tracing` warning, and the workflow
 //!   goes on. Layers outside of this one see that it was denied. Where a workflow has to fail instead, make another error of
 //!   it, outside: `on::<HandleSignal, _>(MapErrorLayer::new(|failed: &mut Failed| { failed.replace("a signal was denied"); }))`.
