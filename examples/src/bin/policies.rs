@@ -228,7 +228,7 @@ fn interceptors(records: mpsc::Sender<AuditRecord<String>>) -> Interceptors {
         .layer(audit.clone())
         .layer(TimeoutLayer::new(10 * SECOND))
         .layer(RateLimitLayer::new(100, SECOND))
-        .layer(allowed.clone())
+        .layer(allowed)
         .layer(positive);
 
     let inbound = ServiceBuilder::new()
