@@ -13,6 +13,9 @@ pub struct CallInfo<'a> {
     pub target: Target<'a>,
     /// The workflow that makes the call, for calls that workflows make; empty otherwise.
     pub caller: Target<'a>,
+    /// Whether the call waits at the server until something happens, and is made again when it has waited in vain: waiting for
+    /// the result of a workflow or an update is made of such calls.
+    pub is_long_poll: bool,
     headers: Headers<'a>,
 }
 
@@ -24,6 +27,7 @@ impl<'a> CallInfo<'a> {
             operation: O::NAME,
             target: request.target(),
             caller: O::Scope::caller(request.context()),
+            is_long_poll: O::is_long_poll(request),
             headers: request.headers(),
         }
     }
@@ -42,6 +46,7 @@ impl fmt::Debug for CallInfo<'_> {
             .field("operation", &self.operation)
             .field("target", &self.target)
             .field("caller", &self.caller)
+            .field("is_long_poll", &self.is_long_poll)
             .finish_non_exhaustive()
     }
 }
