@@ -44,6 +44,8 @@
 //! [`error::status`](tower_temporal_core::error::status) finds: a timeout is `DEADLINE_EXCEEDED`, shed load
 //! `RESOURCE_EXHAUSTED`, a denial `PERMISSION_DENIED`.
 
+#[macro_use]
+mod macros;
 mod interceptor;
 mod operations;
 pub mod rpc;

@@ -67,17 +67,21 @@
 mod client;
 mod definition;
 mod execution;
+mod ext;
 mod future;
 mod operation;
 mod operations;
+mod request_id;
 mod retry;
 
 pub use self::{
     client::ClientService,
     definition::Definition,
     execution::{ActivityExecution, Execution},
+    ext::ClientServiceExt,
     future::ResponseFuture,
     operation::ClientOperation,
     operations::*,
+    request_id::{REQUEST_ID, RequestIdLayer, TakeRequestId},
     retry::IdempotentRetry,
 };
