@@ -8,6 +8,7 @@ mod async_activities;
 mod middleware;
 mod schedules;
 mod updates;
+mod wire;
 mod workflows;
 
 use crate::{

@@ -90,12 +90,10 @@ pub(super) fn of(rpc_options: &RpcOptions) -> Option<&str> {
 /// ```
 ///
 /// It looks at one header of each call, and decodes those that have it: starts, signals and updates with a start, and what
-/// changes schedules. Put it outside of [`unless_long_poll`](rpc::unless_long_poll) (so beside
-/// [`connect_through`](rpc::connect_through), not in it): an update with a start is a long poll.
+/// changes schedules. Put it outside of [`unless_long_poll`](crate::rpc::unless_long_poll) (so beside
+/// [`connect_through`](crate::rpc::connect_through), not in it): an update with a start is a long poll.
 ///
 /// Clones of the layer are the same to the policy.
-///
-/// [`rpc::unless_long_poll`]: crate::rpc::unless_long_poll
 #[derive(Clone, Debug, Default)]
 pub struct RequestIdLayer {
     is_applied: Arc<AtomicBool>,
