@@ -69,13 +69,13 @@ async fn work(client: &Client, queue: &str, input: &str) -> bool {
 }
 
 /// An OpenTelemetry meter provider, and what it exports.
-struct Exported {
-    provider: SdkMeterProvider,
+pub(crate) struct Exported {
+    pub(crate) provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
 }
 
 impl Exported {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let exporter = InMemoryMetricExporter::default();
         let provider = SdkMeterProvider::builder()
             .with_periodic_exporter(exporter.clone())
@@ -84,7 +84,7 @@ impl Exported {
     }
 
     /// Sums, and of histograms how many values there were, by metric and attributes.
-    fn totals(&self) -> BTreeMap<String, i64> {
+    pub(crate) fn totals(&self) -> BTreeMap<String, i64> {
         self.provider.force_flush().unwrap();
         let exported = self.exporter.get_finished_metrics().unwrap();
         let mut totals = BTreeMap::new();

@@ -173,6 +173,12 @@ pub(super) fn target(info: &ActivityInfo) -> Target<'_> {
 #[derive(Debug)]
 pub struct ExecuteActivityError(pub ActivityError);
 
+impl From<ActivityError> for ExecuteActivityError {
+    fn from(error: ActivityError) -> Self {
+        Self(error)
+    }
+}
+
 impl fmt::Display for ExecuteActivityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
