@@ -133,9 +133,7 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
         let handle = handle.await.unwrap();
         eventually("the activity runs", async || {
             let calls = calls.lock().unwrap();
-            calls
-                .contains(&"record_activity_task_heartbeat")
-                .then_some(())
+            calls.contains(&"RecordActivityTaskHeartbeat").then_some(())
         })
         .await;
         handle
@@ -176,14 +174,14 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
     server.stop().await;
     let calls = calls.lock().unwrap();
     for operation in [
-        "start_activity_execution",
-        "poll_activity_execution",
-        "describe_activity_execution",
-        "request_cancel_activity_execution",
-        "terminate_activity_execution",
-        "list_activity_executions",
-        "count_activity_executions",
-        "record_activity_task_heartbeat",
+        "StartActivityExecution",
+        "PollActivityExecution",
+        "DescribeActivityExecution",
+        "RequestCancelActivityExecution",
+        "TerminateActivityExecution",
+        "ListActivityExecutions",
+        "CountActivityExecutions",
+        "RecordActivityTaskHeartbeat",
     ] {
         assert!(calls.contains(&operation), "{operation}: {calls:?}");
     }
