@@ -1,6 +1,4 @@
-#[cfg(feature = "worker")]
-use std::any::TypeId;
-use std::{fmt, sync::Arc};
+use std::{any::TypeId, fmt, sync::Arc};
 use temporalio_client::{
     ClientInterceptor, ClientOptions, ClientPlugin, ErasedClientPlugin, PluginError,
 };
@@ -10,11 +8,9 @@ use temporalio_sdk::{
     workflow_interceptors::WorkflowInterceptorConstructor,
     workflow_replayer::WorkflowReplayerOptions,
 };
-use tower_layer::{Identity, Layer};
+use tower_layer::{Identity, Layer, Stack};
 use tower_temporal_client::{ClientOutboundService, Interceptor};
-#[cfg(feature = "worker")]
-use tower_temporal_core::ReplaySafe;
-use tower_temporal_core::Terminal;
+use tower_temporal_core::{ReplaySafe, Terminal};
 #[cfg(feature = "worker")]
 use tower_temporal_worker::{
     activity::{self, ActivityInboundService, ActivityOutboundService, OutboundStack},
@@ -34,10 +30,10 @@ type InstallActivity = Arc<dyn Fn(&mut WorkerOptions) + Send + Sync>;
 /// use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions, Url};
 /// use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 /// use tower::ServiceBuilder;
-/// use tower_temporal::Interceptors;
+/// use tower_temporal::{Interceptors, trace::TraceLayer};
 ///
 /// let interceptors = Interceptors::builder()
-///     .client(ServiceBuilder::new().concurrency_limit(100))
+///     .everywhere(TraceLayer::new())
 ///     .activity_inbound(ServiceBuilder::new().concurrency_limit(10))
 ///     .build();
 ///
@@ -72,12 +68,9 @@ pub struct Interceptors {
 impl Interceptors {
     /// Starts with no layer in any category.
     pub const fn builder() -> InterceptorsBuilder {
+        const NONE: Identity = Identity::new();
         InterceptorsBuilder {
-            client: None,
-            workflow_inbound: Identity::new(),
-            workflow_outbound: Identity::new(),
-            activity_inbound: Identity::new(),
-            activity_outbound: Identity::new(),
+            layers: (NONE, NONE, NONE, NONE, NONE),
         }
     }
 }
@@ -96,91 +89,117 @@ impl fmt::Debug for Interceptors {
 
 /// Collects the stacks of an [`Interceptors`].
 ///
-/// Each method takes one layer: a layer, or a whole [`ServiceBuilder`](tower::ServiceBuilder). It replaces what the
-/// category had.
+/// Each method takes a layer, or a whole [`ServiceBuilder`](tower::ServiceBuilder), and adds it to the stack of a category, or of
+/// all. As with a `ServiceBuilder`, what was added first is the outermost.
+///
+/// ```
+/// use tower::ServiceBuilder;
+/// use tower_temporal::{Interceptors, trace::TraceLayer};
+///
+/// let interceptors = Interceptors::builder()
+///     // Around everything else, in every category.
+///     .everywhere(TraceLayer::new())
+///     .client(ServiceBuilder::new().concurrency_limit(100))
+///     .build();
+/// # let _ = interceptors;
+/// ```
 #[must_use = "call `build`"]
 #[cfg_attr(not(feature = "worker"), allow(dead_code))]
-pub struct InterceptorsBuilder<WI = Identity, WO = Identity, AI = Identity, AO = Identity> {
-    client: Option<Arc<dyn ClientInterceptor>>,
-    workflow_inbound: WI,
-    workflow_outbound: WO,
-    activity_inbound: AI,
-    activity_outbound: AO,
+pub struct InterceptorsBuilder<
+    C = Identity,
+    WI = Identity,
+    WO = Identity,
+    AI = Identity,
+    AO = Identity,
+> {
+    /// Of the client, of calls into workflows and out of them, and of calls into activities and out of them.
+    layers: (C, WI, WO, AI, AO),
 }
 
-impl<WI, WO, AI, AO> InterceptorsBuilder<WI, WO, AI, AO> {
-    /// The stack of the client's calls.
-    pub fn client<L>(mut self, layer: L) -> Self
-    where
-        L: Layer<Terminal>,
-        L::Service: ClientOutboundService,
-    {
-        self.client = Some(Arc::new(Interceptor::new(layer)));
-        self
-    }
+/// A builder with one more layer in every category.
+type Everywhere<L, C, WI, WO, AI, AO> =
+    InterceptorsBuilder<Stack<L, C>, Stack<L, WI>, Stack<L, WO>, Stack<L, AI>, Stack<L, AO>>;
 
-    /// The stack of calls into workflows.
-    #[cfg(feature = "worker")]
-    pub fn workflow_inbound<L>(self, layer: L) -> InterceptorsBuilder<L, WO, AI, AO>
+impl<C, WI, WO, AI, AO> InterceptorsBuilder<C, WI, WO, AI, AO> {
+    /// Adds a layer to the stack of every category.
+    ///
+    /// Workflows are among them, so it has to be replay-safe. What the layer holds is shared as its clones share it.
+    pub fn everywhere<L>(self, layer: L) -> Everywhere<L, C, WI, WO, AI, AO>
     where
-        L: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
-        L::Service: WorkflowInboundService,
+        L: ReplaySafe + Clone,
     {
+        let (client, workflow_inbound, workflow_outbound, activity_inbound, activity_outbound) =
+            self.layers;
         InterceptorsBuilder {
-            client: self.client,
-            workflow_inbound: layer,
-            workflow_outbound: self.workflow_outbound,
-            activity_inbound: self.activity_inbound,
-            activity_outbound: self.activity_outbound,
+            layers: (
+                Stack::new(layer.clone(), client),
+                Stack::new(layer.clone(), workflow_inbound),
+                Stack::new(layer.clone(), workflow_outbound),
+                Stack::new(layer.clone(), activity_inbound),
+                Stack::new(layer, activity_outbound),
+            ),
         }
     }
 
-    /// The stack of calls that workflows make.
-    #[cfg(feature = "worker")]
-    pub fn workflow_outbound<L>(self, layer: L) -> InterceptorsBuilder<WI, L, AI, AO>
+    /// Adds a layer to the stack of the client's calls.
+    pub fn client<L>(self, layer: L) -> InterceptorsBuilder<Stack<L, C>, WI, WO, AI, AO>
     where
-        L: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
-        L::Service: WorkflowOutboundService,
+        Stack<L, C>: Layer<Terminal, Service: ClientOutboundService>,
     {
+        let (client, wi, wo, ai, ao) = self.layers;
         InterceptorsBuilder {
-            client: self.client,
-            workflow_inbound: self.workflow_inbound,
-            workflow_outbound: layer,
-            activity_inbound: self.activity_inbound,
-            activity_outbound: self.activity_outbound,
+            layers: (Stack::new(layer, client), wi, wo, ai, ao),
         }
     }
 
-    /// The stack of calls into activities.
+    /// Adds a layer to the stack of calls into workflows.
     #[cfg(feature = "worker")]
-    pub fn activity_inbound<L>(self, layer: L) -> InterceptorsBuilder<WI, WO, L, AO>
+    pub fn workflow_inbound<L>(self, layer: L) -> InterceptorsBuilder<C, Stack<L, WI>, WO, AI, AO>
     where
-        L: Layer<Terminal> + Send + Sync + 'static,
-        L::Service: ActivityInboundService,
+        L: ReplaySafe,
+        Stack<L, WI>: Layer<Terminal, Service: WorkflowInboundService>,
     {
+        let (c, inbound, wo, ai, ao) = self.layers;
         InterceptorsBuilder {
-            client: self.client,
-            workflow_inbound: self.workflow_inbound,
-            workflow_outbound: self.workflow_outbound,
-            activity_inbound: layer,
-            activity_outbound: self.activity_outbound,
+            layers: (c, Stack::new(layer, inbound), wo, ai, ao),
         }
     }
 
-    /// The stack of calls that activities make themselves, with
+    /// Adds a layer to the stack of calls that workflows make.
+    #[cfg(feature = "worker")]
+    pub fn workflow_outbound<L>(self, layer: L) -> InterceptorsBuilder<C, WI, Stack<L, WO>, AI, AO>
+    where
+        L: ReplaySafe,
+        Stack<L, WO>: Layer<Terminal, Service: WorkflowOutboundService>,
+    {
+        let (c, wi, outbound, ai, ao) = self.layers;
+        InterceptorsBuilder {
+            layers: (c, wi, Stack::new(layer, outbound), ai, ao),
+        }
+    }
+
+    /// Adds a layer to the stack of calls into activities.
+    #[cfg(feature = "worker")]
+    pub fn activity_inbound<L>(self, layer: L) -> InterceptorsBuilder<C, WI, WO, Stack<L, AI>, AO>
+    where
+        Stack<L, AI>: Layer<Terminal, Service: ActivityInboundService>,
+    {
+        let (c, wi, wo, inbound, ao) = self.layers;
+        InterceptorsBuilder {
+            layers: (c, wi, wo, Stack::new(layer, inbound), ao),
+        }
+    }
+
+    /// Adds a layer to the stack of calls that activities make themselves, with
     /// [`ctx.outbound()`](activity::ActivityContextExt::outbound).
     #[cfg(feature = "worker")]
-    pub fn activity_outbound<L>(self, layer: L) -> InterceptorsBuilder<WI, WO, AI, L>
+    pub fn activity_outbound<L>(self, layer: L) -> InterceptorsBuilder<C, WI, WO, AI, Stack<L, AO>>
     where
-        L: Layer<Terminal> + Send + Sync + 'static,
-        L::Service: ActivityOutboundService,
+        Stack<L, AO>: Layer<Terminal, Service: ActivityOutboundService>,
     {
+        let (c, wi, wo, ai, outbound) = self.layers;
         InterceptorsBuilder {
-            client: self.client,
-            workflow_inbound: self.workflow_inbound,
-            workflow_outbound: self.workflow_outbound,
-            activity_inbound: self.activity_inbound,
-            activity_outbound: layer,
+            layers: (c, wi, wo, ai, Stack::new(layer, outbound)),
         }
     }
 
@@ -188,6 +207,8 @@ impl<WI, WO, AI, AO> InterceptorsBuilder<WI, WO, AI, AO> {
     #[cfg(feature = "worker")]
     pub fn build(self) -> Interceptors
     where
+        C: Layer<Terminal> + 'static,
+        C::Service: ClientOutboundService,
         WI: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
         WI::Service: WorkflowInboundService,
         WO: Layer<Terminal> + ReplaySafe + Send + Sync + 'static,
@@ -197,17 +218,12 @@ impl<WI, WO, AI, AO> InterceptorsBuilder<WI, WO, AI, AO> {
         AO: Layer<Terminal> + Send + Sync + 'static,
         AO::Service: ActivityOutboundService,
     {
-        let Self {
-            client,
-            workflow_inbound,
-            workflow_outbound,
-            activity_inbound,
-            activity_outbound,
-        } = self;
+        let (client, workflow_inbound, workflow_outbound, activity_inbound, activity_outbound) =
+            self.layers;
         let has_workflow = is_given::<WI>() || is_given::<WO>();
         let has_activity = is_given::<AI>() || is_given::<AO>();
         Interceptors {
-            client,
+            client: client_interceptor(client),
             workflow: has_workflow
                 .then(|| workflow::interceptor(workflow_inbound, workflow_outbound)),
             activity: has_activity.then(|| -> InstallActivity {
@@ -225,20 +241,31 @@ impl<WI, WO, AI, AO> InterceptorsBuilder<WI, WO, AI, AO> {
 
     /// Builds the value to register.
     #[cfg(not(feature = "worker"))]
-    pub fn build(self) -> Interceptors {
+    pub fn build(self) -> Interceptors
+    where
+        C: Layer<Terminal> + 'static,
+        C::Service: ClientOutboundService,
+    {
         Interceptors {
-            client: self.client,
+            client: client_interceptor(self.layers.0),
         }
     }
 }
 
+fn client_interceptor<L>(layer: L) -> Option<Arc<dyn ClientInterceptor>>
+where
+    L: Layer<Terminal> + 'static,
+    L::Service: ClientOutboundService,
+{
+    is_given::<L>().then(|| Arc::new(Interceptor::new(layer)) as _)
+}
+
 /// Whether a category was given a layer: one that was not costs nothing.
-#[cfg(feature = "worker")]
 fn is_given<L: 'static>() -> bool {
     TypeId::of::<L>() != TypeId::of::<Identity>()
 }
 
-impl<WI, WO, AI, AO> fmt::Debug for InterceptorsBuilder<WI, WO, AI, AO> {
+impl<C, WI, WO, AI, AO> fmt::Debug for InterceptorsBuilder<C, WI, WO, AI, AO> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InterceptorsBuilder")
             .finish_non_exhaustive()

@@ -8,9 +8,14 @@
 //! use std::time::Duration;
 //! use temporalio_client::ClientOptions;
 //! use tower::ServiceBuilder;
-//! use tower_temporal::{Interceptors, propagation::{ContextKey, PropagationLayer}};
+//! use tower_temporal::{
+//!     Interceptors,
+//!     propagation::{ContextKey, PropagationLayer},
+//!     timeout::TimeoutLayer,
+//!     trace::TraceLayer,
+//! };
 //!
-//! /// The user a call is made for. It travels in the header `user-id`.
+//! /// The user a call is made for. It travels in the Temporal header `user-id`.
 //! struct UserId;
 //!
 //! impl ContextKey for UserId {
@@ -18,16 +23,14 @@
 //!     const HEADER: &'static str = "user-id";
 //! }
 //!
-//! let propagation = PropagationLayer::<UserId>::new();
-//!
 //! let interceptors = Interceptors::builder()
-//!     .client(ServiceBuilder::new().timeout(Duration::from_secs(10)).layer(propagation.clone()))
-//!     .workflow_inbound(propagation.clone())
-//!     .workflow_outbound(propagation.clone())
-//!     .activity_inbound(ServiceBuilder::new().concurrency_limit(64).layer(propagation))
+//!     .everywhere(TraceLayer::new())
+//!     .everywhere(PropagationLayer::<UserId>::new())
+//!     .client(TimeoutLayer::new(Duration::from_secs(10)))
+//!     .activity_inbound(ServiceBuilder::new().concurrency_limit(64))
 //!     .build();
 //!
-//! // One registration: workers made from the client take their half from it.
+//! // One registration: a worker takes its half from the client it is made with.
 //! let options = ClientOptions::new("default").plugin(interceptors).build();
 //! # let _ = options;
 //! ```
@@ -97,6 +100,7 @@
 //! | `metrics` | | [`metrics::MetricsLayer`], [`metrics::ScheduleToStartLatencyLayer`] |
 //! | `otel` | | [`otel::OtelLayer`] |
 //! | `propagation` | yes | [`propagation::PropagationLayer`] |
+//! | `timeout` | yes | [`timeout::TimeoutLayer`] |
 //! | `trace` | yes | [`trace::TraceLayer`] |
 //! | `audit` | | [`audit::AuditLayer`] |
 //! | `authorize` | | [`authorize::AuthorizeLayer`], [`authorize::AsyncAuthorizeLayer`] |
@@ -104,7 +108,6 @@
 //! | `dedup` | | [`dedup::DedupLayer`] |
 //! | `limit` | | [`limit::RateLimitLayer`], and limits [by key](limit) |
 //! | `map-error` | | [`map_error::MapErrorLayer`] |
-//! | `timeout` | | [`timeout::TimeoutLayer`] |
 //! | `validate` | | [`validate::ValidateLayer`] |
 //! | `full` | | everything |
 
