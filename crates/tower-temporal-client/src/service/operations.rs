@@ -44,7 +44,7 @@ use temporalio_common::{
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, ErrorKind, Headers, HeadersMut, Operation, Request, Target, error,
+    BoxError, Category, Ending, ErrorKind, Headers, HeadersMut, Operation, Request, Target, error,
     scope::TaskScope,
 };
 use uuid::Uuid;
@@ -185,8 +185,12 @@ macro_rules! operations {
                     SdkError::kind(error)
                 }
 
-                fn is_failure(error: &$error) -> bool {
-                    !SdkError::is_answer(error)
+                fn ending(error: &$error) -> Ending {
+                    if SdkError::is_answer(error) {
+                        Ending::Answered
+                    } else {
+                        Ending::Failed
+                    }
                 }
             }
 

@@ -56,6 +56,7 @@
 //! [`ContextValues::current`] reads it and [`ContextScope::scope`] sets it.
 
 mod cancellation;
+mod ending;
 mod error;
 mod handler;
 mod interceptor;
