@@ -29,9 +29,9 @@ use temporalio_sdk::{
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
 use tower_temporal::{
-    BoxError, CallInfo, ErrorKind, Interceptors, Next, Request,
+    BoxError, CallInfo, ErrorKind, Interceptors, Next, Outcome, Request,
     activity::ExecuteActivity,
-    audit::{AuditLayer, AuditOutcome, AuditRecord},
+    audit::{AuditLayer, AuditRecord},
     authorize::AuthorizeLayer,
     catch_panic::CatchPanicLayer,
     dedup::DedupLayer,
@@ -214,8 +214,8 @@ async fn what_is_outside_of_a_caught_panic_sees_an_error() {
         (record.target.as_target().attempt, record.outcome)
     });
     let expected = [
-        (Some(1), AuditOutcome::Failed(ErrorKind::Panicked)),
-        (Some(2), AuditOutcome::Completed),
+        (Some(1), Outcome::Failed(ErrorKind::Panicked)),
+        (Some(2), Outcome::Completed),
     ];
     assert_eq!(outcomes, expected);
 }

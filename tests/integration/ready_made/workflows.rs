@@ -15,8 +15,8 @@ use temporalio_sdk::{ChildWorkflowOptions, WorkerOptions, WorkflowContext, Workf
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
 use tower_temporal::{
-    CallInfo, ContextKey, Interceptors,
-    audit::{AuditLayer, AuditOutcome, AuditRecord},
+    CallInfo, ContextKey, Interceptors, Outcome,
+    audit::{AuditLayer, AuditRecord},
     authorize::AuthorizeLayer,
     propagation::PropagationLayer,
     validate::ValidateLayer,
@@ -220,7 +220,7 @@ async fn recorded(max_cached_workflows: usize) -> BTreeMap<&'static str, usize> 
     assert_eq!(layer.dropped(), 0);
     let mut counts = BTreeMap::new();
     while let Ok(record) = receive.try_recv() {
-        assert_eq!(record.outcome, AuditOutcome::Completed, "{record:?}");
+        assert_eq!(record.outcome, Outcome::Completed, "{record:?}");
         *counts.entry(record.operation).or_default() += 1;
     }
     counts
