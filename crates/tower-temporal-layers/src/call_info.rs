@@ -127,7 +127,8 @@ impl Outcome {
 
 /// What a call has failed with, for code that is not generic over the operation.
 ///
-/// [`Display`](fmt::Display) writes the error's text.
+/// [`Display`](fmt::Display) writes the error's text, and that of what has caused it in the first place, unless it is in there: a
+/// workflow's failure of its own says no more than that an activity has failed.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Failure<'a> {
@@ -158,9 +159,19 @@ impl<'a> Failure<'a> {
 
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.error {
-            Some(error) => fmt::Display::fmt(error, f),
-            None => f.write_str(self.kind.as_str()),
+        let Some(error) = self.error else {
+            return f.write_str(self.kind.as_str());
+        };
+        let text = error.to_string();
+        f.write_str(&text)?;
+        let (mut first, mut next) = (None, error.source());
+        while let Some(cause) = next {
+            first = Some(cause.to_string());
+            next = cause.source();
+        }
+        match first {
+            Some(cause) if !text.contains(&cause) => write!(f, ": {cause}"),
+            _ => Ok(()),
         }
     }
 }
@@ -187,6 +198,18 @@ mod tests {
         let failure = Failure::new::<ClientProbe, _>(&denied);
         assert_eq!(failure.to_string(), "denied: no");
         assert_eq!(failure.kind, ErrorKind::Denied);
+        // One that does not say why.
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Caused(&'static str, #[source] BoxError);
+
+        let inner = Caused("the task failed", "the bank is closed".into());
+        let outer: BoxError = Caused("the activity failed", inner.into()).into();
+        let failure = Failure::new::<ClientProbe, _>(&outer);
+        assert_eq!(
+            failure.to_string(),
+            "the activity failed: the bank is closed"
+        );
         // Of a stack whose error is none.
         let failure = Failure::new::<ClientProbe, _>(&7);
         assert_eq!(failure.to_string(), "failed");
