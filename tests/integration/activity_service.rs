@@ -5,7 +5,9 @@ use crate::{
     layers::Record,
     support::{client, plain_client, unique, with_worker},
 };
+use axum::{Router, body::Body, extract::Path, http::StatusCode, routing::post};
 use std::{
+    convert::Infallible,
     future::pending,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
@@ -14,17 +16,25 @@ use temporalio_client::{
     Client, WorkflowCancelOptions, WorkflowHandle, WorkflowStartOptions,
     errors::WorkflowGetResultError,
 };
-use temporalio_common::{ActivityDefinition, HasWorkflowDefinition, error::ApplicationFailure};
+use temporalio_common::{
+    ActivityDefinition, HasWorkflowDefinition,
+    error::ApplicationFailure,
+    protos::temporal::api::workflowservice::v1::{
+        DescribeNamespaceRequest, workflow_service_client::WorkflowServiceClient,
+    },
+};
 use temporalio_sdk::{
     WorkerOptions,
     activities::{ActivityContext, ActivityImplementer},
 };
 use tokio::sync::mpsc;
-use tower::{BoxError, ServiceBuilder, service_fn};
+use tonic::transport::Endpoint;
+use tower::{BoxError, ServiceBuilder, service_fn, util::MapErrLayer};
 use tower_temporal::{
     Denied, Interceptors,
     activity::{Call, Named, from_service},
 };
+use tower_temporal_test::DevServer;
 
 /// The name of the activity that [`Work`] runs.
 fn name() -> String {
@@ -139,6 +149,69 @@ async fn http_and_tonic_requests_carry_it_in_theirs() {
     });
     let output = with_work(&plain_client().await, from_service(work(), service), result).await;
     assert_eq!(output.unwrap(), "in 1 true");
+}
+
+#[tokio::test]
+async fn a_generated_client_of_grpc_does_an_activity() {
+    let server = DevServer::shared().await;
+    let channel = Endpoint::from_shared(server.address().to_owned()).unwrap();
+    let client = WorkflowServiceClient::new(channel.connect_lazy());
+    let describe = ServiceBuilder::new()
+        .map_request(|request: tonic::Request<String>| {
+            let namespace = server.namespace().to_owned();
+            request.map(|_| DescribeNamespaceRequest {
+                namespace,
+                ..Default::default()
+            })
+        })
+        .service(service_fn(
+            move |request: tonic::Request<DescribeNamespaceRequest>| {
+                assert!(request.metadata().contains_key("grpc-timeout"));
+                let mut client = client.clone();
+                async move {
+                    let response = client.describe_namespace(request).await?.into_inner();
+                    let info = response.namespace_info;
+                    Ok::<_, tonic::Status>(info.map_or_else(String::new, |info| info.name))
+                }
+            },
+        ));
+    let activity = from_service(work(), describe);
+    let output = with_work(&plain_client().await, activity, result).await;
+    assert_eq!(output.unwrap(), server.namespace());
+}
+
+#[tokio::test]
+async fn a_router_of_axum_does_an_activity() {
+    let router = Router::new().route(
+        "/work/{attempt}",
+        post(
+            async |Path(attempt): Path<u32>, input: String| match attempt {
+                1 => Err(StatusCode::SERVICE_UNAVAILABLE),
+                _ => Ok(format!("did {input} in attempt {attempt}")),
+            },
+        ),
+    );
+    let service = ServiceBuilder::new()
+        .map_request(|request: http::Request<String>| {
+            let context = request.extensions().get::<ActivityContext>().unwrap();
+            let path = format!("/work/{}", context.info().attempt);
+            let (mut parts, input) = request.into_parts();
+            parts.method = http::Method::POST;
+            parts.uri = path.parse().unwrap();
+            http::Request::from_parts(parts, Body::from(input))
+        })
+        .and_then(async |response: http::Response<Body>| {
+            if !response.status().is_success() {
+                return Err(BoxError::from(response.status().to_string()));
+            }
+            let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+            Ok(String::from_utf8(bytes.into())?)
+        })
+        .layer(MapErrLayer::new(|never: Infallible| match never {}))
+        .service(router);
+    let activity = from_service(work(), service);
+    let output = with_work(&plain_client().await, activity, result).await;
+    assert_eq!(output.unwrap(), "did in in attempt 2");
 }
 
 /// How often a service was tried that fails with this error, and what became of its workflow.

@@ -9,11 +9,12 @@
 //! use temporalio_client::ClientOptions;
 //! use tower::ServiceBuilder;
 //! use tower_temporal_client::Interceptor;
+//! use tower_temporal_layers::timeout::TimeoutLayer;
 //!
 //! let stack = ServiceBuilder::new()
 //!     .load_shed()
 //!     .concurrency_limit(100)
-//!     .timeout(Duration::from_secs(10));
+//!     .layer(TimeoutLayer::new(Duration::from_secs(10)));
 //!
 //! let options = ClientOptions::new("default")
 //!     .client_interceptors(vec![Arc::new(Interceptor::new(stack))])
@@ -23,6 +24,9 @@
 //!
 //! The stack is built once and cloned for every call, as is the norm with tower: limits are shared between all calls of
 //! the client, and of its clones.
+//!
+//! Waiting for a workflow's result is made of calls that the server holds for up to twenty seconds. [`tower::timeout`] would end
+//! them and the wait; the layer of `tower-temporal-layers` leaves them alone. They do have places in a limit of concurrency.
 //!
 //! # Operations
 //!
@@ -44,6 +48,8 @@
 //! [`error::status`](tower_temporal_core::error::status) finds: a timeout is `DEADLINE_EXCEEDED`, shed load
 //! `RESOURCE_EXHAUSTED`, a denial `PERMISSION_DENIED`.
 
+#[macro_use]
+mod macros;
 mod interceptor;
 mod operations;
 pub mod rpc;

@@ -1,7 +1,7 @@
 //! The table of client operations, and what is generated from it.
 
-use crate::{Interceptor, sdk_error::SdkError};
-use std::{any::Any, future::Future, pin::Pin, time::Duration};
+use crate::{Interceptor, macros::always};
+use std::{future::Future, pin::Pin, time::Duration};
 use temporalio_client::{
     ActivityHeartbeatResponse, ActivityIdentifier, BackfillScheduleInput, CancelWorkflowInput,
     ClientInterceptor, CompleteAsyncActivityInput, CountWorkflowsInput, CountWorkflowsOutput,
@@ -23,20 +23,17 @@ use temporalio_client::{
     schedules::ScheduleError,
 };
 use tower_service::Service;
-use tower_temporal_core::{
-    BoxError, Category, ErrorKind, Headers, HeadersMut, Operation, Request, Target, call::Call,
-    error, scope::TaskScope,
-};
+use tower_temporal_core::{BoxError, Operation, Request, Target, call::Call};
 
 macro_rules! operations {
     ($(
         $method:ident => $operation:ident($input:ident) -> $output:ty, $error:ident {
             $doc:literal
-            headers: [$($header:ident),*],
-            args: [$($args:ident),*],
-            rpc: $($rpc:ident).+,
-            $(long_poll: |$poll_input:ident| $long_poll:expr,)?
-            target: |$target_input:ident| $target:expr,
+            $(headers: [$($header:ident),*],)?
+            $(args: [$($args:ident),*],)?
+            $(rpc: $($rpc:ident).+,)?
+            $(long_poll: $long_poll:expr,)?
+            $(target: |$target_input:ident| $target:expr,)?
         }
     )*) => {
         /// The names of all client operations.
@@ -56,48 +53,14 @@ macro_rules! operations {
                 type Input = $input;
                 type Output = $output;
                 type Error = $error;
-                type Context = ();
-                type Scope = TaskScope;
 
-                const NAME: &'static str = stringify!($method);
-                const CATEGORY: Category = Category::ClientOutbound;
-
-                #[allow(unused_variables)]
-                fn headers(input: &$input) -> Headers<'_> {
-                    Headers::optional([$(&input.options.$header),*])
-                }
-
-                #[allow(unused_variables)]
-                fn headers_mut(input: &mut $input) -> HeadersMut<'_> {
-                    HeadersMut::optional([$(&mut input.options.$header),*])
-                }
-
-                fn target<'a>($target_input: &'a $input, (): &'a ()) -> Target<'a> {
-                    $target
-                }
-
-                #[allow(unused_variables)]
-                fn args<T: Any>(input: &$input) -> [Option<&T>; 2] {
-                    let mut args = [$(input.$args::<T>()),*].into_iter();
-                    std::array::from_fn(|_| args.next().flatten())
-                }
-
-                fn limit_timeout(input: &mut $input, timeout: Duration) {
-                    limit(&mut input.$($rpc).+, timeout);
-                }
-
-                $(
-                    fn is_long_poll($poll_input: &$input) -> bool {
-                        $long_poll
-                    }
-                )?
-
-                fn error(error: BoxError) -> $error {
-                    SdkError::from_status(error::status(error))
-                }
-
-                fn kind(error: &$error) -> ErrorKind {
-                    SdkError::kind(error)
+                client_operation! {
+                    $method,
+                    headers: [$($($header),*)?],
+                    args: |input, Arg| [$($(input.$args::<Arg>()),*)?],
+                    rpc: [$($($rpc).+)?],
+                    long_poll: [$($long_poll)?],
+                    target: [$(|$target_input| $target)?],
                 }
             }
         )*
@@ -165,33 +128,20 @@ operations! {
     }
     list_workflows_page => ListWorkflowsPage(ListWorkflowsPageInput) -> ListWorkflowsPageOutput, ClientError {
         "Fetches one page of a list of workflows."
-        headers: [],
-        args: [],
         rpc: rpc_options,
-        target: |_input| Target::new(),
     }
     count_workflows => CountWorkflows(CountWorkflowsInput) -> CountWorkflowsOutput, ClientError {
         "Counts workflows."
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
-        target: |_input| Target::new(),
     }
     describe_workflow =>
     DescribeWorkflow(DescribeWorkflowInput) -> DescribeWorkflowOutput, WorkflowInteractionError {
         "Describes a workflow."
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     fetch_workflow_history_page =>
     FetchWorkflowHistoryPage(FetchWorkflowHistoryPageInput)
         -> FetchWorkflowHistoryPageOutput, WorkflowInteractionError {
         "Fetches one page of a workflow's history. Waiting for a workflow's result is made of these."
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         long_poll: |input| input.options.wait_new_event,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
@@ -199,7 +149,6 @@ operations! {
         "Signals a workflow."
         headers: [header],
         args: [args_ref],
-        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(&input.signal_name),
             ..run(&input.workflow_id, &input.run_id)
@@ -209,7 +158,6 @@ operations! {
         "Queries a workflow."
         headers: [header],
         args: [args_ref],
-        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(&input.query_name),
             ..run(&input.workflow_id, &input.run_id)
@@ -220,7 +168,7 @@ operations! {
         "Sends an update to a workflow."
         headers: [header],
         args: [args_ref],
-        rpc: options.rpc_options,
+        long_poll: always,
         target: |input| Target {
             name: Some(&input.update_name),
             update_id: input.options.update_id.as_deref(),
@@ -234,6 +182,7 @@ operations! {
         headers: [start_header, update_header],
         args: [workflow_args_ref, update_args_ref],
         rpc: rpc_options,
+        long_poll: always,
         target: |input| Target {
             name: Some(&input.update_name),
             update_id: input.options.update_id.as_deref(),
@@ -244,10 +193,8 @@ operations! {
     poll_workflow_update =>
     PollWorkflowUpdate(PollWorkflowUpdateInput) -> PollWorkflowUpdateOutput, WorkflowUpdateError {
         "Waits for the outcome of an update."
-        headers: [],
-        args: [],
         rpc: rpc_options,
-        long_poll: |_input| true,
+        long_poll: always,
         target: |input| Target {
             update_id: Some(&input.update_id),
             ..run(&input.workflow_id, &input.run_id)
@@ -255,98 +202,68 @@ operations! {
     }
     cancel_workflow => CancelWorkflow(CancelWorkflowInput) -> (), WorkflowInteractionError {
         "Requests the cancellation of a workflow."
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     terminate_workflow => TerminateWorkflow(TerminateWorkflowInput) -> (), WorkflowInteractionError {
         "Terminates a workflow."
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| run(&input.workflow_id, &input.run_id),
     }
     create_schedule => CreateSchedule(CreateScheduleInput) -> CreateScheduleOutput, ScheduleError {
         "Creates a schedule."
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     list_schedules_page => ListSchedulesPage(ListSchedulesPageInput) -> ListSchedulesPageOutput, ScheduleError {
         "Fetches one page of a list of schedules."
-        headers: [],
-        args: [],
         rpc: rpc_options,
-        target: |_input| Target::new(),
     }
     describe_schedule => DescribeSchedule(DescribeScheduleInput) -> DescribeScheduleOutput, ScheduleError {
         "Describes a schedule."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     update_schedule => UpdateSchedule(UpdateScheduleInput) -> (), ScheduleError {
         "Updates a schedule: describes it, and sends what the caller makes of it. It is one call: there is no [`DescribeSchedule`] or [`SendScheduleUpdate`] within it."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     send_schedule_update => SendScheduleUpdate(SendScheduleUpdateInput) -> (), ScheduleError {
         "Sends a prepared update of a schedule."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     delete_schedule => DeleteSchedule(DeleteScheduleInput) -> (), ScheduleError {
         "Deletes a schedule."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     pause_schedule => PauseSchedule(PauseScheduleInput) -> (), ScheduleError {
         "Pauses a schedule."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     unpause_schedule => UnpauseSchedule(UnpauseScheduleInput) -> (), ScheduleError {
         "Unpauses a schedule."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     trigger_schedule => TriggerSchedule(TriggerScheduleInput) -> (), ScheduleError {
         "Triggers a schedule's action now."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     backfill_schedule => BackfillSchedule(BackfillScheduleInput) -> (), ScheduleError {
         "Runs a schedule's actions of the past."
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
     }
     complete_async_activity => CompleteAsyncActivity(CompleteAsyncActivityInput) -> (), AsyncActivityError {
         "Completes an activity from outside its worker."
-        headers: [],
         args: [result_ref],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
     }
     fail_async_activity => FailAsyncActivity(FailAsyncActivityInput) -> (), AsyncActivityError {
         "Fails an activity from outside its worker."
-        headers: [],
         args: [last_heartbeat_details_ref],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
@@ -354,7 +271,6 @@ operations! {
     report_async_activity_cancellation =>
     ReportAsyncActivityCancellation(ReportAsyncActivityCancellationInput) -> (), AsyncActivityError {
         "Reports an activity as cancelled from outside its worker."
-        headers: [],
         args: [details_ref],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
@@ -362,7 +278,6 @@ operations! {
     heartbeat_async_activity =>
     HeartbeatAsyncActivity(HeartbeatAsyncActivityInput) -> ActivityHeartbeatResponse, AsyncActivityError {
         "Heartbeats an activity from outside its worker."
-        headers: [],
         args: [details_ref],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
@@ -418,6 +333,7 @@ fn non_empty(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use tonic::{Code, Status};
+    use tower_temporal_core::{ErrorKind, error};
 
     #[test]
     fn the_status_in_an_error_is_found_though_it_is_no_source() {
@@ -441,5 +357,18 @@ mod tests {
             error::kind_of::<CancelWorkflow, _>(&error),
             ErrorKind::Status(Code::NotFound)
         );
+    }
+
+    #[test]
+    fn an_answer_is_no_failure() {
+        let started = WorkflowStartError::AlreadyStarted {
+            run_id: None,
+            source: Status::already_exists(""),
+        };
+        assert!(!StartWorkflow::is_failure(&started));
+        let rejected = WorkflowQueryError::Rejected { status: None };
+        assert!(!QueryWorkflow::is_failure(&rejected));
+        let gone = WorkflowQueryError::Rpc(Status::unavailable("gone"));
+        assert!(QueryWorkflow::is_failure(&gone));
     }
 }

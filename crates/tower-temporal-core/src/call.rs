@@ -7,12 +7,13 @@
 use crate::{
     BoxError, CallError, Operation, Request,
     rendezvous::{Rendezvous, Slot, Step},
+    request::CallSlot,
 };
 use pin_project_lite::pin_project;
 use std::{
     fmt,
     pin::{Pin, pin},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 use tower_service::Service;
@@ -63,20 +64,45 @@ where
     N::Future: Future<Output = Result<O::Output, O::Error>>,
 {
     /// Sends `input` through `stack`, and what arrives at its end to `next`.
+    ///
+    /// Nothing of the stack runs before the call is polled.
     #[inline]
     pub fn new(stack: S, input: O::Input, context: O::Context, next: N) -> Self {
-        let slot = Slot::new(!O::CATEGORY.is_workflow());
-        let request = Request::with_slot(input, context, slot.clone());
+        let slot = Slot::with_input(!O::CATEGORY.is_workflow(), Some(input));
+        let entry = Entry::Waiting {
+            waiting: Some((stack, context, slot.clone())),
+        };
         Self {
-            rendezvous: Rendezvous::new(slot, Entry::new(stack, request), next),
+            rendezvous: Rendezvous::new(slot, entry, next),
         }
     }
 
-    /// The same as [`new`](Self::new), built in the box it stays in: inputs are large, and `Box::pin` moves them once more.
+    /// The same as [`new`](Self::new), in a box, and a stack that is ready is called at once: the input, which is large, is
+    /// moved less.
+    ///
+    /// It is for an adapter that runs in its caller's task, where a panic of the stack is one of the caller's.
     #[inline]
-    pub fn boxed(stack: S, input: O::Input, context: O::Context, next: N) -> Pin<Box<Self>> {
+    pub fn boxed(mut stack: S, input: O::Input, context: O::Context, next: N) -> Pin<Box<Self>> {
         let place = Box::new_uninit();
-        Box::into_pin(Box::write(place, Self::new(stack, input, context, next)))
+        let call = match stack.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            // Polled again, the stack finds a waker that counts.
+            Poll::Pending => Self::new(stack, input, context, next),
+            Poll::Ready(ready) => {
+                let slot = Slot::new(!O::CATEGORY.is_workflow());
+                let entry = match ready {
+                    Ok(()) => Entry::Called {
+                        future: stack.call(Request::with_slot(input, context, slot.clone())),
+                    },
+                    Err(error) => Entry::Failed {
+                        error: Some(error.into()),
+                    },
+                };
+                Self {
+                    rendezvous: Rendezvous::new(slot, entry, next),
+                }
+            }
+        };
+        Box::into_pin(Box::write(place, call))
     }
 
     /// Runs the call at once, for the operations the SDK runs synchronously.
@@ -103,7 +129,7 @@ where
     pub fn now_or_input(self) -> Result<O::Output, ErrorAndInput<O>> {
         let slot = self.rendezvous.slot().clone();
         slot.keep_returned();
-        self.now().map_err(|error| (error, slot.take_returned()))
+        self.now().map_err(|error| (error, slot.take_waiting()))
     }
 }
 
@@ -138,30 +164,24 @@ where
 pin_project! {
     /// Waits until a stack is ready, calls it, and goes on as its future.
     ///
-    /// It is tower's `Oneshot`, with three differences: the request, which is large, is moved once instead of thrice; the
-    /// stack of a workflow has to be ready at once; and what the stack fails with becomes the operation's error.
-    struct Entry<O, S>
+    /// It is tower's `Oneshot`, with three differences: the input, which is large, waits where it is needed; the stack of a
+    /// workflow has to be ready at once; and what the stack fails with becomes the operation's error.
+    #[project = EntryProj]
+    enum Entry<O, S>
     where
         O: Operation,
         S: Service<Request<O>>,
     {
-        waiting: Option<(S, Request<O>)>,
-        #[pin]
-        called: Option<S::Future>,
-    }
-}
-
-impl<O, S> Entry<O, S>
-where
-    O: Operation,
-    S: Service<Request<O>>,
-{
-    #[inline]
-    const fn new(stack: S, request: Request<O>) -> Self {
-        Self {
-            waiting: Some((stack, request)),
-            called: None,
-        }
+        Waiting {
+            waiting: Option<(S, O::Context, Arc<CallSlot<O>>)>,
+        },
+        Called {
+            #[pin]
+            future: S::Future,
+        },
+        Failed {
+            error: Option<BoxError>,
+        },
     }
 }
 
@@ -173,30 +193,39 @@ where
 {
     type Output = Result<O::Output, O::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Some((stack, _)) = this.waiting {
-            match stack.poll_ready(cx) {
-                Poll::Ready(ready) => ready.map_err(into_error::<O>)?,
-                Poll::Pending if O::CATEGORY.is_workflow() => {
-                    let operation = O::NAME;
-                    return Poll::Ready(Err(O::error(CallError::NotReady { operation }.into())));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                EntryProj::Waiting { waiting } => {
+                    let (stack, ..) = waiting.as_mut().expect("it is not polled after a panic");
+                    match stack.poll_ready(cx) {
+                        Poll::Ready(ready) => ready.map_err(into_error::<O>)?,
+                        Poll::Pending if O::CATEGORY.is_workflow() => {
+                            let operation = O::NAME;
+                            return Poll::Ready(Err(O::error(
+                                CallError::NotReady { operation }.into(),
+                            )));
+                        }
+                        Poll::Pending => return Poll::Pending,
+                    }
+                    let (mut stack, context, slot) = waiting.take().expect("it was just there");
+                    let request = Request::from_slot(slot, context);
+                    let future = stack.call(request);
+                    self.set(Self::Called { future });
                 }
-                Poll::Pending => return Poll::Pending,
+                EntryProj::Failed { error } => {
+                    let error = error.take().expect("it is not polled when done");
+                    return Poll::Ready(Err(into_error::<O>(error)));
+                }
+                // A `map_err` would move the output once more.
+                EntryProj::Called { future } => {
+                    return Poll::Ready(match ready!(future.poll(cx)) {
+                        Ok(output) => Ok(output),
+                        Err(error) => Err(into_error::<O>(error)),
+                    });
+                }
             }
         }
-        if let Some((mut stack, request)) = this.waiting.take() {
-            this.called.set(Some(stack.call(request)));
-        }
-        let called = this
-            .called
-            .as_pin_mut()
-            .expect("it was called, now or before");
-        // A `map_err` would move the output once more.
-        Poll::Ready(match ready!(called.poll(cx)) {
-            Ok(output) => Ok(output),
-            Err(error) => Err(into_error::<O>(error)),
-        })
     }
 }
 
@@ -221,7 +250,6 @@ mod tests {
     };
     use std::{
         future::{pending, ready},
-        sync::Arc,
         time::Duration,
     };
     use tower::{

@@ -373,13 +373,24 @@ pub fn is_failure<O: Operation, E: 'static>(error: &E) -> bool {
 
 /// The gRPC status for a middleware's error.
 ///
-/// A [`Status`] stays as it is, with its details. Anything else becomes a status of the code that [`kind`] finds, with
-/// the error as its source. ([`Status::from_error`] maps `tower`'s own errors to `UNKNOWN`.)
+/// A [`Status`] stays as it is, with its details. Where a status is what an error was caused by, and says best what
+/// happened, it is that status again: code, message, details and metadata. Anything else becomes a status of the code
+/// that [`kind`] finds. Both have the error as their source. ([`Status::from_error`] maps `tower`'s own errors to
+/// `UNKNOWN`.)
 pub fn status(error: BoxError) -> Status {
     match error.downcast::<Status>() {
         Ok(status) => *status,
         Err(error) => {
-            let mut status = Status::new(kind(&error).code(), error.to_string());
+            let kind = kind(&error);
+            let mut status = match (kind, find_in::<Status>(error.as_ref())) {
+                (ErrorKind::Status(_), Some(cause)) => Status::with_details_and_metadata(
+                    cause.code(),
+                    cause.message(),
+                    cause.details().to_vec().into(),
+                    cause.metadata().clone(),
+                ),
+                _ => Status::new(kind.code(), error.to_string()),
+            };
             status.set_source(Arc::from(error));
             status
         }
@@ -486,6 +497,19 @@ mod tests {
         assert!(!is_failure::<ClientProbe, _>(&benign));
         let ordinary = failure(ApplicationErrorCategory::Unspecified);
         assert_eq!(ending::<ClientProbe, _>(&ordinary), Ending::Failed);
+    }
+
+    #[test]
+    fn a_status_that_is_a_cause_keeps_all_that_is_in_it() {
+        let mut cause = Status::with_details(Code::AlreadyExists, "there", vec![1, 2].into());
+        cause.metadata_mut().insert("x-run", "1".parse().unwrap());
+        let status = status(Wrapped(cause.into()).into());
+        assert_eq!(
+            (status.code(), status.message(), status.details()),
+            (Code::AlreadyExists, "there", &[1, 2][..])
+        );
+        assert_eq!(status.metadata().get("x-run").unwrap(), "1");
+        assert!(status.source().expect("what it was in").is::<Wrapped>());
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl<O: Operation> Next<O> {
     /// `error.downcast_ref::<O::Error>()` finds it.
     pub fn run(self, request: Request<O>) -> NextFuture<O> {
         NextFuture {
-            guest: Guest::new(self.slot, request),
+            guest: Guest::new(self.slot, &mut Some(request)),
         }
     }
 }
@@ -211,7 +211,10 @@ where
 {
     type Future = Pin<Box<Inner<S::Future>>>;
 
-    fn start(mut self, request: Request<O>) -> Self::Future {
+    const IS_NESTED: bool = true;
+
+    fn start(mut self, request: &mut Option<Request<O>>) -> Self::Future {
+        let request = request.take().expect("it is there");
         Box::pin(Inner {
             future: self.0.call(request),
         })
@@ -304,6 +307,26 @@ mod tests {
             self.0 += 1;
             self.1.call(request)
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_function_sets_around_the_rest_is_set_for_the_sdk() {
+        tokio::task_local!(static LOCAL: u32);
+        let outer = from_fn(
+            async |request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                LOCAL.scope(5, next.run(request)).await
+            },
+        );
+        let inner = from_fn(
+            async |request: Request<ClientProbe>, next: Next<ClientProbe>| next.run(request).await,
+        );
+        let stack = tower::ServiceBuilder::new()
+            .layer(outer)
+            .layer(inner)
+            .service(Terminal);
+        let sdk = |_: probe::ProbeInput| Ok(LOCAL.get());
+        let output = probe::call::<ClientProbe, _, _>(stack, 1, sdk).await;
+        assert_eq!(output.unwrap(), 5);
     }
 
     #[tokio::test]

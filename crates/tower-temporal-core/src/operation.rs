@@ -25,7 +25,7 @@ pub trait Operation: Sized + 'static {
     /// How context values are read and set around this call; see [`Scope`].
     type Scope: Scope<Self::Context>;
 
-    /// The SDK's name of the call, for example `start_workflow`.
+    /// The SDK's name of the call, for example `start_workflow`; of a gRPC call that of its method, `StartActivityExecution`.
     const NAME: &'static str;
     /// The category the call belongs to.
     const CATEGORY: Category;
@@ -124,7 +124,7 @@ pub trait Repeatable: Operation {
     fn encoded(payload: Payload) -> Self::Output;
 }
 
-/// The five kinds of calls that can be intercepted.
+/// The kinds of calls that can be intercepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {
     /// Calls of a client to the server: `start_workflow`, `signal_workflow`, `update_schedule` …
@@ -137,6 +137,8 @@ pub enum Category {
     ActivityInbound,
     /// Calls an activity makes: `heartbeat`, `info`.
     ActivityOutbound,
+    /// gRPC calls, beneath all of the above: `StartActivityExecution`, `RecordActivityTaskHeartbeat` …
+    Rpc,
 }
 
 impl Category {
@@ -148,6 +150,7 @@ impl Category {
             Self::WorkflowOutbound => "workflow_outbound",
             Self::ActivityInbound => "activity_inbound",
             Self::ActivityOutbound => "activity_outbound",
+            Self::Rpc => "rpc",
         }
     }
 

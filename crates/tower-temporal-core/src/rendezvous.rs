@@ -21,27 +21,27 @@ use scoped_tls_hkt::scoped_thread_local;
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     task::{Context, Poll, Waker},
 };
 
-scoped_thread_local!(static LENT: for<'a> Frame<'a>);
+scoped_thread_local!(static LENT: for<'a> &'a Frame<'a>);
 
-/// The hosts whose stacks are being polled on this thread, innermost first.
-#[derive(Clone, Copy)]
+/// A host whose stack is being polled on this thread.
 struct Frame<'a> {
     slot: usize,
     host: &'a dyn Drive,
+    /// The host in whose stack this one is.
     outer: Option<&'a Frame<'a>>,
 }
 
 impl<'a> Frame<'a> {
+    #[inline]
     fn find(&self, slot: usize) -> Option<&'a dyn Drive> {
-        let mut frame = *self;
+        let mut frame = self;
         while frame.slot != slot {
-            frame = *frame.outer?;
+            frame = frame.outer?;
         }
         Some(frame.host)
     }
@@ -55,11 +55,16 @@ trait Drive {
 }
 
 /// Where host and guest meet.
-pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
+pub(crate) struct Slot<I, R> {
+    state: Mutex<State<R>>,
+    /// What waits for its request, what the guest has left, or what was given back.
+    ///
+    /// It has a lock of its own so that the continuation can take it from here: inputs are large, and each move is a copy.
+    /// Who has the phase's leave to take it locks it, and others only try to.
+    input: Mutex<Option<I>>,
+}
 
-// The input comes last: an empty one, amidst the rest, is copied with it when a slot is made.
-#[repr(C)]
-struct State<I, R> {
+struct State<R> {
     phase: Phase,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
@@ -73,9 +78,6 @@ struct State<I, R> {
     values: Option<Values>,
     /// What the host has left, unless it ran the continuation in place. That is rare, so the slot keeps no room for it.
     result: Option<Box<R>>,
-    /// What the guest has left, or what was given back. It and the result are not in the phase: they would be moved with it,
-    /// and inputs are large.
-    input: Option<I>,
 }
 
 #[derive(Clone, Copy)]
@@ -103,71 +105,79 @@ pub(crate) enum Refusal {
     Twice,
 }
 
-impl<I, R> Default for Slot<I, R> {
-    #[inline]
-    fn default() -> Self {
-        Self(Mutex::new(State {
-            phase: Phase::Open,
-            input: None,
-            result: None,
-            wakes: true,
-            keeps: false,
-            is_remote: false,
-            host: None,
-            guest: None,
-            values: None,
-        }))
-    }
-}
-
 impl<I, R> Slot<I, R> {
+    /// A slot for a request that has its input.
     #[inline]
     pub(crate) fn new(wakes: bool) -> Arc<Self> {
-        // Built where it stays, which `Arc::new` does not do.
-        let slot = Arc::<Self>::default();
-        if !wakes {
-            slot.lock().wakes = false;
+        Self::with_input(wakes, None)
+    }
+
+    /// A slot in which the input waits for its request.
+    #[inline]
+    pub(crate) fn with_input(wakes: bool, input: Option<I>) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                phase: Phase::Open,
+                wakes,
+                keeps: false,
+                is_remote: false,
+                host: None,
+                guest: None,
+                values: None,
+                result: None,
+            }),
+            input: Mutex::new(input),
+        })
+    }
+
+    // Nothing can panic while a lock is held, except the drop of a user's value and the start of a continuation.
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn input(&self) -> MutexGuard<'_, Option<I>> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the input, unless the host is just about it.
+    fn try_take_input(&self) -> Option<I> {
+        match self.input.try_lock() {
+            Ok(mut input) => input.take(),
+            Err(TryLockError::Poisoned(input)) => input.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
         }
-        slot
     }
 
+    /// The input that has waited for its request, or was dropped on its way and kept.
     #[inline]
-    fn lock(&self) -> MutexGuard<'_, State<I, R>> {
-        // Nothing can panic while the lock is held, except the drop of a user's value.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn take_waiting(&self) -> Option<I> {
+        self.input().take()
     }
 
-    /// Puts what the guest has left into `input`, unless the guest is gone again.
+    /// Calls `f` with what the guest has left, unless there is no guest, or it is gone again.
     #[inline]
-    fn take_input(&self, input: &mut Option<I>) {
+    fn with_handed<T>(&self, f: impl FnOnce(&mut Option<I>) -> Option<T>) -> Option<T> {
         let mut state = self.lock();
-        if let Phase::Handed = state.phase {
-            state.phase = Phase::Running;
-        }
-        // To take it and return it would be two copies.
-        mem::swap(&mut state.input, input);
+        let Phase::Handed = state.phase else {
+            return None;
+        };
+        state.phase = Phase::Running;
+        drop(state);
+        f(&mut self.input())
     }
 
-    /// Keeps the input if it is dropped before the host has it, for [`take_returned`](Self::take_returned).
+    /// Keeps the input if it is dropped before the host has it, for [`take_waiting`](Self::take_waiting).
     pub(crate) fn keep_returned(&self) {
         self.lock().keeps = true;
     }
 
-    /// The input that was dropped on its way, if it was kept.
-    pub(crate) fn take_returned(&self) -> Option<I> {
-        self.lock().input.take()
-    }
-
     /// An input is dropped that was never left here.
     pub(crate) fn give_back(&self, input: I) {
-        let mut state = self.lock();
-        let abandoned = if state.keeps {
-            state.input.replace(input)
-        } else {
-            Some(input)
-        };
-        drop(state);
-        drop(abandoned);
+        if self.lock().keeps {
+            drop(self.input().replace(input));
+        }
     }
 
     fn id(self: &Arc<Self>) -> usize {
@@ -196,12 +206,12 @@ enum Stage {
 impl<I, R> Guest<I, R> {
     /// Leaves the input in the slot. Nothing is done with it before the guest is polled.
     #[inline]
-    pub(crate) fn new(slot: Arc<Slot<I, R>>, input: I) -> Self {
+    pub(crate) fn new(slot: Arc<Slot<I, R>>, input: &mut Option<I>) -> Self {
         let mut state = slot.lock();
         let stage = match state.phase {
             Phase::Open => {
                 state.phase = Phase::Handed;
-                state.input = Some(input);
+                *slot.input() = input.take();
                 state.values = Values::current();
                 Stage::Admitted
             }
@@ -226,7 +236,13 @@ impl<I, R: 'static> Future for Guest<I, R> {
         }
 
         let mut result = None;
-        let in_place = lent(self.slot.id(), |host| host.drive(cx, &mut result));
+        let slot = self.slot.id();
+        let in_place = LENT.is_set()
+            && LENT.with(|frame| {
+                frame
+                    .find(slot)
+                    .is_some_and(|host| host.drive(cx, &mut result))
+            });
         if let Some(result) = result {
             self.stage = Stage::Finished;
             return Poll::Ready(Ok(result));
@@ -276,7 +292,7 @@ impl<I, R> Drop for Guest<I, R> {
         let input = if state.keeps {
             None
         } else {
-            state.input.take()
+            self.slot.try_take_input()
         };
         let abandoned = (input, state.result.take());
         // The host drops the continuation: after this poll, or when it is woken.
@@ -287,19 +303,16 @@ impl<I, R> Drop for Guest<I, R> {
     }
 }
 
-/// Calls `f` with the host of `slot`, if the caller is being polled by it; `false` if not.
-#[inline]
-fn lent(slot: usize, f: impl FnOnce(&dyn Drive) -> bool) -> bool {
-    LENT.is_set() && LENT.with(|frame| frame.find(slot).is_some_and(f))
-}
-
 /// What the host continues with, once it has the input.
 pub trait Step<I> {
     /// The running continuation.
     type Future: Future + Unpin;
 
-    /// Starts it.
-    fn start(self, input: I) -> Self::Future;
+    /// Whether the continuation leads to the guests of hosts around this one: it is the rest of their stack.
+    const IS_NESTED: bool = false;
+
+    /// Starts it, with an input that is there and that it takes: a move less than to be given it.
+    fn start(self, input: &mut Option<I>) -> Self::Future;
 }
 
 impl<I, F, N> Step<I> for N
@@ -310,8 +323,8 @@ where
     type Future = F;
 
     #[inline]
-    fn start(self, input: I) -> F {
-        self(input)
+    fn start(self, input: &mut Option<I>) -> F {
+        self(input.take().expect("it is there"))
     }
 }
 
@@ -334,14 +347,16 @@ where
     R: 'static,
 {
     /// Runs `f`, in which a guest can find this host.
+    #[inline]
     fn lend<T>(&self, f: impl FnOnce() -> T) -> T {
-        if LENT.is_set() {
-            LENT.with(|outer| LENT.set(self.frame(Some(&outer)), f))
+        if N::IS_NESTED && LENT.is_set() {
+            LENT.with(|outer| LENT.set(&self.frame(Some(outer)), f))
         } else {
-            LENT.set(self.frame(None), f)
+            LENT.set(&self.frame(None), f)
         }
     }
 
+    #[inline]
     fn frame<'a>(&'a self, outer: Option<&'a Frame<'a>>) -> Frame<'a> {
         Frame {
             slot: self.slot.id(),
@@ -357,11 +372,9 @@ where
             return false;
         };
         if running.is_none() {
-            let mut input = None;
-            self.slot.take_input(&mut input);
-            if let Some(input) = input {
-                *running = self.step.take().map(|step| step.start(input));
-            }
+            *running = self
+                .slot
+                .with_handed(|input| Some(self.step.take()?.start(input)));
         }
         let Some(future) = &mut *running else {
             return false;
@@ -410,7 +423,7 @@ where
     }
 }
 
-impl<I, R> State<I, R> {
+impl<R> State<R> {
     fn wait(&mut self, cx: &mut Context<'_>) {
         if self.wakes
             && !self
@@ -446,7 +459,7 @@ where
         }
         let mut state = self.slot.lock();
         let abandoned = match state.phase {
-            Phase::Handed | Phase::Done => Some((state.input.take(), state.result.take())),
+            Phase::Handed | Phase::Done => Some((self.slot.try_take_input(), state.result.take())),
             Phase::Open | Phase::Running | Phase::Left | Phase::Closed => None,
         };
         state.phase = Phase::Closed;
@@ -534,7 +547,7 @@ mod tests {
         N: Step<u32>,
     {
         let slot = Slot::new(wakes);
-        let guest = Guest::new(slot.clone(), 1);
+        let guest = Guest::new(slot.clone(), &mut Some(1));
         Rendezvous::new(slot, stack(guest), step)
     }
 
@@ -631,22 +644,22 @@ mod tests {
     #[tokio::test]
     async fn a_guest_that_comes_late_or_second_is_refused() {
         let slot = Slot::new(true);
-        let first = Guest::new(slot.clone(), 1);
-        let second = Guest::new(slot.clone(), 1);
+        let first = Guest::new(slot.clone(), &mut Some(1));
+        let second = Guest::new(slot.clone(), &mut Some(1));
         let meeting = Rendezvous::new(
             slot.clone(),
             async move { (first.await, second.await) },
             |input: u32| ready(input + 1),
         );
         assert_eq!(meeting.await, (Ok(2), Err(Refusal::Twice)));
-        assert_eq!(Guest::new(slot, 1).await, Err(Refusal::Gone));
+        assert_eq!(Guest::new(slot, &mut Some(1)).await, Err(Refusal::Gone));
     }
 
     #[tokio::test]
     async fn a_guest_that_was_never_polled_makes_room_for_the_next() {
         let slot = Slot::new(true);
-        drop(Guest::new(slot.clone(), 1));
-        let guest = Guest::new(slot.clone(), 2);
+        drop(Guest::new(slot.clone(), &mut Some(1)));
+        let guest = Guest::new(slot.clone(), &mut Some(2));
         let meeting = Rendezvous::new(slot, guest, |input: u32| ready(input + 1));
         assert_eq!(meeting.await, Ok(3));
     }
@@ -686,8 +699,8 @@ mod tests {
     async fn hosts_nest_and_each_guest_finds_its_own() {
         let outer_slot = Slot::new(true);
         let inner_slot = Slot::new(true);
-        let outer_guest = Guest::new(outer_slot.clone(), 1_u32);
-        let inner_guest = Guest::new(inner_slot.clone(), 10_u32);
+        let outer_guest = Guest::new(outer_slot.clone(), &mut Some(1_u32));
+        let inner_guest = Guest::new(inner_slot.clone(), &mut Some(10_u32));
         // The inner host's stack polls the outer host's guest, besides its own.
         let inner = Rendezvous::new(
             inner_slot,

@@ -89,11 +89,23 @@ impl<O: Operation> Request<O> {
         }
     }
 
+    /// The request whose input waits in its slot.
+    pub(crate) fn from_slot(slot: Arc<CallSlot<O>>, context: O::Context) -> Self {
+        Self {
+            input: Input {
+                value: slot.take_waiting(),
+                slot: Some(slot),
+            },
+            context,
+            extensions: Extensions::new(),
+        }
+    }
+
     /// The guest that goes the way back, if there is one.
     #[inline]
-    pub(crate) fn into_guest(mut self) -> Option<CallGuest<O>> {
+    pub(crate) fn take_guest(&mut self) -> Option<CallGuest<O>> {
         let slot = self.input.slot.take()?;
-        Some(Guest::new(slot, self.input.take()))
+        Some(Guest::new(slot, &mut self.input.value))
     }
 
     /// The operation's input, as the request dereferences to it.

@@ -27,9 +27,10 @@ impl<O: Operation> Service<Request<O>> for Terminal {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<O>) -> TerminalFuture<O> {
+    #[inline]
+    fn call(&mut self, mut request: Request<O>) -> TerminalFuture<O> {
         TerminalFuture {
-            guest: request.into_guest(),
+            guest: request.take_guest(),
         }
     }
 }

@@ -18,6 +18,9 @@ pub struct CallInfo<'a> {
     /// Whether the call began while its workflow was replayed and is only told of now that it ends. Its headers are not
     /// known any more then.
     pub is_resumed: bool,
+    /// Whether the call waits at the server until something happens, and is made again when it has waited in vain: waiting for
+    /// the result of a workflow or an update is made of such calls.
+    pub is_long_poll: bool,
     headers: Headers<'a>,
 }
 
@@ -30,6 +33,7 @@ impl<'a> CallInfo<'a> {
             target: request.target(),
             caller: O::Scope::caller(request.context()),
             is_resumed: false,
+            is_long_poll: O::is_long_poll(request),
             headers: request.headers(),
         }
     }
@@ -43,6 +47,8 @@ impl<'a> CallInfo<'a> {
             target,
             caller,
             is_resumed: true,
+            // Calls in workflows are none.
+            is_long_poll: false,
             headers: Headers::none(),
         }
     }
@@ -61,6 +67,7 @@ impl fmt::Debug for CallInfo<'_> {
             .field("operation", &self.operation)
             .field("target", &self.target)
             .field("caller", &self.caller)
+            .field("is_long_poll", &self.is_long_poll)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
-//! What tells calls apart: keys of limits and of stored outputs.
+//! What tells calls apart: keys of limits and of stored outputs, and what policies go by.
 
 use crate::CallInfo;
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 use tower_temporal_core::{ContextKey, Operation, Request, Scope};
 
 /// Takes a key from a request.
@@ -42,6 +42,7 @@ where
 /// What brings the value from a header has to be outside of the layer.
 ///
 /// ```
+/// use std::sync::Arc;
 /// use tower_temporal_core::ContextKey;
 /// use tower_temporal_layers::key::{RequestKey, by_value};
 ///
@@ -53,7 +54,7 @@ where
 /// }
 ///
 /// fn is_key<K>(_: impl RequestKey<Key = K>) {}
-/// is_key::<String>(by_value::<UserId>());
+/// is_key::<Arc<String>>(by_value::<UserId>());
 /// ```
 pub const fn by_value<C: ContextKey>() -> ByValue<C> {
     ByValue(PhantomData)
@@ -62,11 +63,11 @@ pub const fn by_value<C: ContextKey>() -> ByValue<C> {
 /// The key of [`by_value`].
 pub struct ByValue<C>(PhantomData<fn() -> C>);
 
-impl<C: ContextKey<Value: Clone>> RequestKey for ByValue<C> {
-    type Key = C::Value;
+impl<C: ContextKey> RequestKey for ByValue<C> {
+    type Key = Arc<C::Value>;
 
-    fn key<O: Operation>(&self, request: &Request<O>) -> Option<C::Value> {
-        O::Scope::get::<C>(request.context()).map(|value| C::Value::clone(&value))
+    fn key<O: Operation>(&self, request: &Request<O>) -> Option<Arc<C::Value>> {
+        O::Scope::get::<C>(request.context())
     }
 }
 
@@ -81,5 +82,17 @@ impl<C> Copy for ByValue<C> {}
 impl<C: ContextKey> fmt::Debug for ByValue<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ByValue").field(&C::HEADER).finish()
+    }
+}
+
+/// Does not tell calls apart: they all have the same key.
+#[derive(Clone, Copy, Debug)]
+pub struct EveryCall;
+
+impl RequestKey for EveryCall {
+    type Key = ();
+
+    fn key<O: Operation>(&self, _: &Request<O>) -> Option<()> {
+        Some(())
     }
 }

@@ -11,8 +11,12 @@ use tower_temporal_layers::{
     dedup::DedupLayer,
     gate::GateLayer,
     key::ByValue,
-    limit::{KeyedConcurrencyLimitLayer, KeyedRateLimitLayer, RateLimitLayer},
+    limit::{
+        ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer, KeyedRateLimitLayer, RateLimitLayer,
+    },
     map_error::MapErrorLayer,
+    metrics::{MetricsLayer, ScheduleToStartLatencyLayer},
+    otel::OtelLayer,
     propagation::PropagationLayer,
     timeout::TimeoutLayer,
     trace::TraceLayer,
@@ -41,26 +45,30 @@ impl ContextKey for User {
 }
 
 #[test]
-fn layers_that_do_not_wait_are_replay_safe_and_no_others() {
+fn layers_for_workflows_are_replay_safe_and_no_others() {
     let safe = [
         Is::<AuditLayer<()>>::SAFE,
         Is::<AuthorizeLayer<()>>::SAFE,
         Is::<InterceptLayer<()>>::SAFE,
         Is::<MapErrorLayer<()>>::SAFE,
+        Is::<MetricsLayer>::SAFE,
+        Is::<OtelLayer>::SAFE,
         Is::<PropagationLayer<()>>::SAFE,
         Is::<TraceLayer>::SAFE,
         Is::<ValidateLayer<(), ()>>::SAFE,
     ];
-    assert_eq!(safe, [true; 7]);
-    let waiting = [
+    assert_eq!(safe, [true; 9]);
+    let others = [
         Is::<AsyncAuthorizeLayer<()>>::SAFE,
         Is::<CatchPanicLayer>::SAFE,
+        Is::<ConcurrencyLimitLayer>::SAFE,
         Is::<DedupLayer<()>>::SAFE,
         Is::<GateLayer<()>>::SAFE,
         Is::<KeyedConcurrencyLimitLayer<ByValue<User>>>::SAFE,
         Is::<KeyedRateLimitLayer<ByValue<User>>>::SAFE,
         Is::<RateLimitLayer>::SAFE,
+        Is::<ScheduleToStartLatencyLayer>::SAFE,
         Is::<TimeoutLayer>::SAFE,
     ];
-    assert_eq!(waiting, [false; 8]);
+    assert_eq!(others, [false; 10]);
 }

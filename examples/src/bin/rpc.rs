@@ -16,7 +16,7 @@ use temporalio_sdk::{
     activities::{ActivityContext, ActivityError},
 };
 use tonic::transport::Endpoint;
-use tower::{ServiceBuilder, util::MapRequestLayer};
+use tower::{ServiceBuilder, timeout::TimeoutLayer, util::MapRequestLayer};
 use tower_http::set_header::SetRequestHeaderLayer;
 use tower_temporal::{
     Next, Request, from_fn,
@@ -62,49 +62,48 @@ async fn main() -> anyhow::Result<()> {
 
     let calls = Arc::new(Mutex::new(BTreeMap::<(bool, String), u32>::new()));
     let counts = calls.clone();
-    let service = ServiceBuilder::new()
-        // Every call, as bytes.
-        .map_request(move |request: http::Request<Body>| {
-            let method = request.uri().path().rsplit('/').next().unwrap_or_default();
-            let call = (is_long_poll(&request), method.to_owned());
-            *counts
-                .lock()
-                .expect("counting does not panic")
-                .entry(call)
-                .or_default() += 1;
-            request
-        })
-        // tower-http's middleware.
-        .layer(SetRequestHeaderLayer::overriding(
-            http::HeaderName::from_static("x-team"),
-            http::HeaderValue::from_static("greetings"),
-        ))
-        // Shorter than a worker's polls, from which it is kept.
-        .layer(rpc::unless_long_poll(
-            ServiceBuilder::new().timeout(Duration::from_secs(5)),
-        ))
-        // One method, with its messages.
-        .layer(rpc::on::<StartWorkflowExecution, _>(MapRequestLayer::new(
-            |request: Start| {
-                println!("starting {:?}", request.get_ref().workflow_id);
-                request
-            },
-        )))
-        // A call that no interceptor of the SDK sees, as an operation.
-        .layer(rpc::operations(from_fn(
-            async |request: Request<RecordActivityTaskHeartbeat>,
-                   next: Next<RecordActivityTaskHeartbeat>| {
-                println!("a heartbeat of {:?}", request.identity);
-                next.run(request).await
-            },
-        )))
-        .map_request(rpc::into_tonic)
-        .service(channel);
-
     let options = ConnectionOptions::new(Url::parse(server.address())?)
         .identity("rpc example")
         .build();
-    let connection = rpc::connect(options, service).await?;
+    let connection = rpc::over(channel)
+        .every_call(
+            ServiceBuilder::new()
+                // Every call, as bytes.
+                .map_request(move |request: http::Request<Body>| {
+                    let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+                    let call = (is_long_poll(&request), method.to_owned());
+                    *counts
+                        .lock()
+                        .expect("counting does not panic")
+                        .entry(call)
+                        .or_default() += 1;
+                    request
+                })
+                // tower-http's middleware.
+                .layer(SetRequestHeaderLayer::overriding(
+                    http::HeaderName::from_static("x-team"),
+                    http::HeaderValue::from_static("greetings"),
+                ))
+                // One method, with its messages.
+                .layer(rpc::on::<StartWorkflowExecution, _>(MapRequestLayer::new(
+                    |request: Start| {
+                        println!("starting {:?}", request.get_ref().workflow_id);
+                        request
+                    },
+                )))
+                // A call that no interceptor of the SDK sees, as an operation.
+                .layer(rpc::operations(from_fn(
+                    async |request: Request<RecordActivityTaskHeartbeat>,
+                           next: Next<RecordActivityTaskHeartbeat>| {
+                        println!("a heartbeat of {:?}", request.identity);
+                        next.run(request).await
+                    },
+                ))),
+        )
+        // Shorter than a worker's polls, from which it is kept.
+        .short_calls(TimeoutLayer::new(Duration::from_secs(5)))
+        .connect(options)
+        .await?;
     let client = Client::new(connection, ClientOptions::new(server.namespace()).build())?;
 
     let runtime = Runtime::from_current_tokio(Default::default())?;

@@ -73,10 +73,10 @@ async fn post_charge(
     url: String,
     call: Call<Charge>,
 ) -> Result<Receipt, BoxError> {
-    let mut request = http.post(url).header("idempotency-key", &call.order_id);
-    for (name, value) in context::outgoing() {
-        request = request.header(name, value);
-    }
+    let mut request = http
+        .post(url)
+        .header("idempotency-key", &call.order_id)
+        .headers(context::outgoing());
     if let Some(activity) = call.context() {
         request = request.header("x-attempt", activity.info().attempt);
     }
@@ -103,8 +103,8 @@ pub fn fake_payments() -> Router {
                 "payments: {charge:?}, {}={:?}, {}={:?}",
                 context::REQUEST_ID,
                 header(context::REQUEST_ID),
-                context::TRACEPARENT,
-                header(context::TRACEPARENT),
+                context::TRACE[0],
+                header(context::TRACE[0]),
             );
             if charge.cents == 0 {
                 return Err(StatusCode::PAYMENT_REQUIRED);

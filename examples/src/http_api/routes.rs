@@ -8,6 +8,7 @@ use axum::{
     middleware,
     routing::{get, post, put},
 };
+use opentelemetry_sdk::trace::SdkTracer;
 use serde_json::{Value, json};
 use temporalio_client::{WorkflowIdReusePolicy, WorkflowStartOptions};
 use tower::ServiceBuilder;
@@ -30,7 +31,9 @@ use tower_temporal::client::service::{
 /// | `GET` | `/orders/{id}/receipt` | waits for its receipt |
 ///
 /// A request without an `x-request-id` is given one, and the response says which.
-pub fn router(temporal: Temporal) -> Router {
+///
+/// Each request is a span, made with `tracer`; it is the caller's child if there is a `traceparent`.
+pub fn router(temporal: Temporal, tracer: SdkTracer) -> Router {
     Router::new()
         .route("/orders", post(start))
         .route("/orders/{id}", get(status))
@@ -43,7 +46,7 @@ pub fn router(temporal: Temporal) -> Router {
                 .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
                 .layer(TraceLayer::new_for_http())
                 .layer(PropagateRequestIdLayer::x_request_id())
-                .layer(middleware::from_fn(context::scope)),
+                .layer(middleware::from_fn_with_state(tracer, context::scope)),
         )
 }
 
@@ -51,7 +54,8 @@ async fn start(
     State(temporal): State<Temporal>,
     Json(order): Json<NewOrder>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    // An order's id is used once, which also makes it safe to repeat the start.
+    // An order's id is used once. A start whose answer is lost is made again as the same start, so what is answered with 409 is
+    // another's.
     let options = WorkflowStartOptions::new(&temporal.task_queue, &order.id)
         .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
         .build();
@@ -92,7 +96,7 @@ async fn receipt(
     State(temporal): State<Temporal>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let result = GetWorkflowResult::new(OrderWorkflow::run, id, Default::default());
+    let result = GetWorkflowResult::new(id, OrderWorkflow::run, Default::default());
     let number = temporal.call(result).await?;
     Ok(Json(json!({ "receipt": number })))
 }

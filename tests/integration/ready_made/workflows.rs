@@ -15,11 +15,15 @@ use temporalio_sdk::{ChildWorkflowOptions, WorkerOptions, WorkflowContext, Workf
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
 use tower_temporal::{
-    CallInfo, ContextKey, Interceptors, Outcome,
+    CallInfo, ContextKey, ErrorKind, Interceptors, Outcome,
     audit::{AuditLayer, AuditRecord},
     authorize::AuthorizeLayer,
+    key::by_value,
+    map_error::{Failed, MapErrorLayer},
+    on,
     propagation::PropagationLayer,
     validate::ValidateLayer,
+    workflow::HandleSignal,
 };
 
 /// Starts a child of either kind, and says whether it could.
@@ -105,13 +109,13 @@ async fn a_workflow_starts_only_children_that_are_allowed_also_in_replay() {
 /// Alice may do everything, others may look.
 fn policy()
 -> AuthorizeLayer<impl tower_temporal::authorize::Authorize + Clone + Send + Sync + 'static> {
-    AuthorizeLayer::by_value::<UserId, _, _>(|user, call: &CallInfo<'_>| {
-        let is_alice = user.is_some_and(|user| user == "alice");
+    AuthorizeLayer::by(by_value::<UserId>(), |user, call| {
+        let user = user.map_or("nobody", |user| user.as_str());
+        let is_alice = user == "alice";
         match is_alice || call.operation == "handle_query" {
             true => Ok(()),
             false => Err(format!(
-                "{} may not {} a {}",
-                user.map_or("nobody", |user| user),
+                "{user} may not {} a {}",
                 call.operation,
                 call.target.workflow_type.unwrap_or("?")
             )),
@@ -119,11 +123,13 @@ fn policy()
     })
 }
 
-#[tokio::test]
-async fn users_are_told_apart_by_what_they_may_do_to_a_workflow() {
+/// A basket behind a policy, which alice and mallory put things into.
+async fn policy_holds(max_cached_workflows: usize) {
     let propagation = PropagationLayer::<UserId>::new();
+    let (send, mut records) = mpsc::channel::<AuditRecord<String>>(1000);
     let inbound = ServiceBuilder::new()
         .layer(propagation.clone())
+        .layer(AuditLayer::new(send).who::<UserId>())
         .layer(policy())
         .layer(ValidateLayer::new(|item: &String, _| match item.len() {
             0..100 => Ok(()),
@@ -135,14 +141,19 @@ async fn users_are_told_apart_by_what_they_may_do_to_a_workflow() {
         .build();
     let client = client(interceptors).await;
     let id = unique("users");
-    let body = |_, input| futures::future::ready(Ok(input));
-    with_worker(&client, worker(&id, body), async {
+    let mut options = worker(&id, |_, input| futures::future::ready(Ok(input)));
+    options.max_cached_workflows = max_cached_workflows;
+    with_worker(&client, options, async {
         let options = WorkflowStartOptions::new(&id, &id).build();
         let start = client.start_workflow(Basket::run, "alice".to_owned(), options);
         let handle = UserId::scope("alice".to_owned(), start).await.unwrap();
         let put = |item: &str| {
             let options = WorkflowExecuteUpdateOptions::default();
             handle.execute_update(Basket::put, item.to_owned(), options)
+        };
+        let add = |item: &str| {
+            let options = WorkflowSignalOptions::default();
+            handle.signal(Basket::add, item.to_owned(), options)
         };
         let answer = UserId::scope("alice".to_owned(), put("apple")).await;
         assert_eq!(answer.unwrap(), "apple of alice");
@@ -156,17 +167,84 @@ async fn users_are_told_apart_by_what_they_may_do_to_a_workflow() {
         let invalid = UserId::scope("alice".to_owned(), put(&long)).await;
         let invalid = format!("{:?}", invalid.unwrap_err());
         assert!(invalid.contains("less than 100 letters"), "{invalid}");
+
+        // Signals that are refused are dropped, and the workflow goes on.
+        let poison = UserId::scope("mallory".to_owned(), add("poison")).await;
+        poison.expect("nobody tells a client what becomes of a signal");
+        UserId::scope("alice".to_owned(), add(&long)).await.unwrap();
+        UserId::scope("alice".to_owned(), add("plum"))
+            .await
+            .unwrap();
         let items = handle.query(
             Basket::items,
             String::new(),
             WorkflowQueryOptions::default(),
         );
         let items = UserId::scope("mallory".to_owned(), items).await.unwrap();
-        assert_eq!(items, ["apple"]);
-        let close = handle.signal(Basket::close, (), WorkflowSignalOptions::default());
-        UserId::scope("alice".to_owned(), close).await.unwrap();
+        assert_eq!(items, ["apple", "plum"]);
+        let close = |user: &str| {
+            let options = WorkflowSignalOptions::default();
+            UserId::scope(user.to_owned(), handle.signal(Basket::close, (), options))
+        };
+        close("mallory").await.unwrap();
+        close("alice").await.unwrap();
         let result = handle.get_result(WorkflowGetResultOptions::default());
-        assert_eq!(result.await.unwrap(), ["apple"]);
+        assert_eq!(result.await.unwrap(), ["apple", "plum"]);
+    })
+    .await;
+
+    // What is outside of the policy is told.
+    let mut signals = Vec::new();
+    while let Ok(record) = records.try_recv() {
+        if record.operation == "handle_signal" {
+            let who = record.who.as_deref().cloned().unwrap_or_default();
+            signals.push((who, record.outcome));
+        }
+    }
+    let denied = Outcome::Failed(ErrorKind::Denied);
+    let expected = [
+        ("mallory", denied),
+        ("alice", Outcome::Failed(ErrorKind::Invalid)),
+        ("alice", Outcome::Completed),
+        ("mallory", denied),
+        ("alice", Outcome::Completed),
+    ]
+    .map(|(who, outcome)| (who.to_owned(), outcome));
+    assert_eq!(signals, expected);
+}
+
+#[tokio::test]
+async fn users_are_told_apart_by_what_they_may_do_to_a_workflow() {
+    policy_holds(100).await;
+}
+
+#[tokio::test]
+async fn users_are_told_apart_in_replay_too() {
+    policy_holds(0).await;
+}
+
+#[tokio::test]
+async fn a_workflow_can_be_made_to_fail_by_a_signal_that_is_denied() {
+    let fail = MapErrorLayer::new(|failed: &mut Failed| {
+        failed.replace("a signal was denied");
+    });
+    let inbound = ServiceBuilder::new()
+        .layer(on::<HandleSignal, _>(fail))
+        .layer(AuthorizeLayer::new(|call: &CallInfo<'_>| {
+            call.operation != "handle_signal"
+        }));
+    let client = client(Interceptors::builder().workflow_inbound(inbound).build()).await;
+    let id = unique("fails");
+    let options = worker(&id, |_, input| futures::future::ready(Ok(input)));
+    with_worker(&client, options, async {
+        let options = WorkflowStartOptions::new(&id, &id).build();
+        let start = client.start_workflow(Basket::run, "alice".to_owned(), options);
+        let handle = start.await.unwrap();
+        let close = handle.signal(Basket::close, (), WorkflowSignalOptions::default());
+        close.await.unwrap();
+        let result = handle.get_result(WorkflowGetResultOptions::default());
+        let error = format!("{:?}", result.await.unwrap_err());
+        assert!(error.contains("a signal was denied"), "{error}");
     })
     .await;
 }

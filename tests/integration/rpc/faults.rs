@@ -9,8 +9,11 @@ use crate::support::{unique, with_worker};
 use futures::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 use temporalio_client::{
     Client, ClientOptions, ConnectionOptions, RetryOptions, Url, WorkflowFetchHistoryOptions,
@@ -24,7 +27,7 @@ use temporalio_sdk::{
 };
 use tokio::sync::mpsc;
 use tonic::transport::Endpoint;
-use tower::ServiceBuilder;
+use tower::{ServiceExt, service_fn, timeout::TimeoutLayer};
 use tower_temporal::{
     Interceptors,
     propagation::{ContextKey, PropagationLayer},
@@ -72,7 +75,11 @@ impl Steps {
         });
         // Nobody counts them when the test has seen enough.
         let _ = self.began.send(());
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Heartbeats meet the faults too.
+        for part in 0..4 {
+            ctx.record_heartbeat(part).await?;
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
         Ok(user)
     }
 }
@@ -88,17 +95,37 @@ impl Stairs {
     async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Vec<String>> {
         let mut users = Vec::new();
         for step in 0..STEPS {
-            let options = ActivityOptions::start_to_close_timeout(Duration::from_secs(3));
+            let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(3))
+                .heartbeat_timeout(Duration::from_secs(3))
+                .build();
             users.push(ctx.execute_activity(Steps::step, step, options).await?);
         }
         Ok(users)
     }
 }
 
+/// What the fault came to.
+struct Harmed {
+    proxy: Proxy,
+    /// How many calls failed beneath the stack: with a lost connection, or dropped by a timeout.
+    failures: usize,
+    elapsed: Duration,
+}
+
+/// Counts what fails beneath the stack: a call that is dropped before its response counts too.
+struct Failure(Arc<AtomicUsize>, bool);
+
+impl Drop for Failure {
+    fn drop(&mut self) {
+        self.0.fetch_add(usize::from(self.1), Ordering::SeqCst);
+    }
+}
+
 /// Runs workflows through a proxy, does `harm` while activities run, and says whether all is as it would be without.
-async fn survive(server: &str, namespace: &str, harm: impl AsyncFnOnce(&Proxy)) {
-    let address = server.trim_start_matches("http://").parse().unwrap();
-    let proxy = Proxy::start(address).await;
+async fn survive(server: &str, namespace: &str, harm: impl AsyncFnOnce(&Proxy)) -> Harmed {
+    let address = server.trim_start_matches("http://");
+    let address = tokio::net::lookup_host(address).await.unwrap().next();
+    let proxy = Proxy::start(address.expect("the server's name has an address")).await;
     // Only pings tell a connection that is silent from one that is dead.
     let channel = Endpoint::from_shared(proxy.url())
         .unwrap()
@@ -109,12 +136,22 @@ async fn survive(server: &str, namespace: &str, harm: impl AsyncFnOnce(&Proxy)) 
         .connect()
         .await
         .unwrap();
-    let service = ServiceBuilder::new()
-        .layer(rpc::unless_long_poll(
-            ServiceBuilder::new().timeout(Duration::from_secs(5)),
-        ))
-        .map_request(rpc::into_tonic)
-        .service(channel);
+    let failures = Arc::<AtomicUsize>::default();
+    let in_stack = failures.clone();
+    let is_over = Arc::<AtomicBool>::default();
+    let in_test = is_over.clone();
+    let counted = service_fn(move |request: http::Request<rpc::Body>| {
+        let channel = channel.clone();
+        let (failures, is_over) = (in_stack.clone(), is_over.clone());
+        async move {
+            // Polls that end with the worker are no failures.
+            let mut failure = Failure(failures, !is_over.load(Ordering::SeqCst));
+            let result = channel.oneshot(rpc::into_tonic(request)).await;
+            failure.1 = result.is_err() && !is_over.load(Ordering::SeqCst);
+            result
+        }
+    });
+    let stack = rpc::over(counted).short_calls(TimeoutLayer::new(Duration::from_secs(5)));
     // The SDK's own retries are what gets a client through; they have the test's patience.
     let retries = RetryOptions::builder()
         .max_interval(Duration::from_secs(1))
@@ -131,7 +168,7 @@ async fn survive(server: &str, namespace: &str, harm: impl AsyncFnOnce(&Proxy)) 
         .workflow_outbound(propagation.clone())
         .activity_inbound(propagation)
         .build();
-    let connection = rpc::connect(options, service).await.unwrap();
+    let connection = stack.connect(options).await.unwrap();
     let client_options = ClientOptions::new(namespace).plugin(interceptors).build();
     let client = Client::new(connection, client_options).unwrap();
 
@@ -161,6 +198,7 @@ async fn survive(server: &str, namespace: &str, harm: impl AsyncFnOnce(&Proxy)) 
             .await
             .unwrap_or_else(|error| panic!("`{id}` is lost: {error:?}"))
     };
+    let start = Instant::now();
     let results = with_worker(&client, worker, async {
         let runs = join_all(expected.iter().map(|(id, user)| run(id, user)));
         let harm = async {
@@ -172,9 +210,11 @@ async fn survive(server: &str, namespace: &str, harm: impl AsyncFnOnce(&Proxy)) 
         let both = async { tokio::join!(runs, harm).0 };
         let patience = Duration::from_secs(120);
         let results = tokio::time::timeout(patience, both).await;
+        in_test.store(true, Ordering::SeqCst);
         results.expect("the workflows should have completed")
     })
     .await;
+    let elapsed = start.elapsed();
     for (result, user) in results.iter().zip(expected.values()) {
         assert_eq!(result, &vec![user.clone(); STEPS as usize]);
     }
@@ -201,65 +241,112 @@ async fn survive(server: &str, namespace: &str, harm: impl AsyncFnOnce(&Proxy)) 
         });
         assert_eq!(completed.count(), STEPS as usize, "of `{id}`");
     }
+    Harmed {
+        proxy,
+        failures: failures.load(Ordering::SeqCst),
+        elapsed,
+    }
 }
 
 /// The same, with the shared server.
-async fn survive_on_the_way(harm: impl AsyncFnOnce(&Proxy)) {
+async fn survive_on_the_way(harm: impl AsyncFnOnce(&Proxy)) -> Harmed {
     let server = DevServer::shared().await;
-    survive(server.address(), server.namespace(), harm).await;
+    survive(server.address(), server.namespace(), harm).await
+}
+
+/// As long as it takes a client to find out, this happens to every connection.
+async fn until_the_next_connection(proxy: &Proxy, fault: Fault) {
+    proxy.set(fault);
+    proxy.next_connection().await;
+    proxy.set(Fault::None);
+    proxy.reset();
 }
 
 #[tokio::test]
 async fn latency() {
-    survive_on_the_way(async |proxy| proxy.set(Fault::Latency(Duration::from_millis(100)))).await;
+    let latency = Duration::from_millis(100);
+    let harmed = survive_on_the_way(async |proxy| proxy.set(Fault::Latency(latency))).await;
+    assert!(harmed.proxy.delayed() > 0);
+    // Of each further step, at least its start and its end cross the proxy, one after the other.
+    let least = 2 * latency * (STEPS - 1);
+    assert!(harmed.elapsed >= least, "{:?} < {least:?}", harmed.elapsed);
 }
 
 #[tokio::test]
 async fn connections_that_are_reset() {
-    survive_on_the_way(async |proxy| {
+    let harmed = survive_on_the_way(async |proxy| {
         for _ in 0..3 {
             proxy.reset();
             proxy.next_connection().await;
         }
     })
     .await;
+    assert!(harmed.proxy.broken() >= 3, "{}", harmed.proxy.broken());
+    assert!(harmed.failures > 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_in_the_middle_of_a_message() {
+    let harmed = survive_on_the_way(async |proxy| {
+        proxy.set(Fault::Cut);
+        proxy.next_connection().await;
+        proxy.set(Fault::None);
+    })
+    .await;
+    assert!(harmed.proxy.broken() > 0 && harmed.proxy.swallowed() > 0);
+    assert!(harmed.failures > 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_in_good_order() {
+    let harmed = survive_on_the_way(async |proxy| {
+        proxy.set(Fault::Closed);
+        proxy.next_connection().await;
+        proxy.set(Fault::None);
+    })
+    .await;
+    assert!(harmed.proxy.broken() > 0 && harmed.proxy.swallowed() > 0);
+    assert!(harmed.failures > 0);
 }
 
 #[tokio::test]
 async fn a_black_hole() {
-    survive_on_the_way(async |proxy| {
-        proxy.set(Fault::BlackHole);
-        proxy.next_connection().await;
-        proxy.set(Fault::None);
-        proxy.reset();
+    let harmed = survive_on_the_way(async |proxy| {
+        until_the_next_connection(proxy, Fault::BlackHole).await;
     })
     .await;
+    assert!(harmed.proxy.swallowed() > 0);
+    assert!(harmed.failures > 0);
 }
 
 #[tokio::test]
 async fn a_connection_that_is_half_open() {
-    survive_on_the_way(async |proxy| {
-        proxy.set(Fault::HalfOpen);
-        proxy.next_connection().await;
-        proxy.set(Fault::None);
-        proxy.reset();
+    let harmed = survive_on_the_way(async |proxy| {
+        until_the_next_connection(proxy, Fault::HalfOpen).await;
     })
     .await;
+    assert!(harmed.proxy.swallowed() > 0);
+    assert!(harmed.failures > 0);
 }
 
 #[tokio::test]
 async fn a_server_that_is_killed_and_comes_back_with_its_database() {
+    if std::env::var_os("TEMPORAL_ADDRESS").is_some() {
+        // The server is not this test's to kill.
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let server = DevServer::builder().database_file(directory.path().join("temporal.db"));
     let mut server = server.start().await.unwrap();
     let address = server.address().to_owned();
     let namespace = server.namespace().to_owned();
-    survive(&address, &namespace, async |proxy| {
+    let harmed = survive(&address, &namespace, async |proxy| {
         server.kill().unwrap();
         // The client has found out, and finds nobody.
         proxy.next_connection().await;
         server.restart().await.unwrap();
     })
     .await;
+    assert!(harmed.failures > 0);
     server.stop().await;
 }

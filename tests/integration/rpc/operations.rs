@@ -13,15 +13,20 @@ use std::{
 use temporalio_client::{
     ActivityCancelOptions, ActivityCountOptions, ActivityDescribeOptions, ActivityListOptions,
     ActivityStartOptions, ActivityTerminateOptions, Client, ClientOptions, RpcOptions,
-    UntypedWorkflow, WorkflowGetResultOptions, WorkflowStartOptions,
+    UntypedWorkflow, WorkflowGetResultOptions, WorkflowStartOptions, WorkflowTerminateOptions,
     errors::ActivityResultError,
-    grpc::WorkflowService,
-    schedules::{CreateScheduleOptions, DeleteScheduleOptions, ScheduleAction, ScheduleSpec},
+    grpc::{OperatorService, WorkflowService},
+    schedules::{
+        CreateScheduleOptions, DeleteScheduleOptions, ScheduleAction, ScheduleOverlapPolicy,
+        ScheduleSpec, ScheduleUpdate, TriggerScheduleOptions,
+    },
 };
 use temporalio_common::{
     data_converters::RawValue,
     protos::temporal::api::{
-        history::v1::history_event::Attributes, workflowservice::v1::DescribeNamespaceRequest,
+        common::v1::Payload, history::v1::history_event::Attributes,
+        operatorservice::v1::ListSearchAttributesRequest,
+        workflowservice::v1::DescribeNamespaceRequest,
     },
 };
 use temporalio_macros::activities;
@@ -36,8 +41,10 @@ use tower_temporal::{
     propagation::{ContextKey, PropagationLayer},
     rpc::{
         self,
+        operator_service::ListSearchAttributes,
         workflow_service::{DescribeNamespace, RecordActivityTaskHeartbeat},
     },
+    timeout::TimeoutLayer,
     trace::TraceLayer,
 };
 use tower_temporal_test::DevServer;
@@ -50,6 +57,9 @@ impl ContextKey for UserId {
     const HEADER: &'static str = "user-id";
 }
 
+/// Of every call but long polls.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
 struct Standalone;
 
 #[activities]
@@ -58,6 +68,13 @@ impl Standalone {
     #[activity]
     async fn user(_: ActivityContext) -> Result<String, ActivityError> {
         Ok(UserId::current().map_or("nobody".to_owned(), |user| user.to_string()))
+    }
+
+    /// Longer than the stack's timeout.
+    #[activity]
+    async fn slow(_: ActivityContext) -> Result<String, ActivityError> {
+        tokio::time::sleep(3 * TIMEOUT).await;
+        Ok("slow".to_owned())
     }
 
     #[activity]
@@ -102,6 +119,7 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
         .layer(rpc::operations(
             ServiceBuilder::new()
                 .layer(trace)
+                .layer(TimeoutLayer::new(TIMEOUT))
                 .layer(PropagationLayer::<UserId>::new()),
         ))
         .map_request(rpc::into_tonic)
@@ -128,14 +146,17 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
             .await
             .unwrap();
 
+        // The poll for its result outlives the timeout.
+        let options = start_options(&queue, "slow");
+        let handle = client.start_activity(Standalone::slow, (), options);
+        assert_eq!(handle.await.unwrap().result().await.unwrap(), "slow");
+
         let options = start_options(&queue, "cancelled");
         let handle = client.start_activity(Standalone::forever, (), options);
         let handle = handle.await.unwrap();
         eventually("the activity runs", async || {
             let calls = calls.lock().unwrap();
-            calls
-                .contains(&"record_activity_task_heartbeat")
-                .then_some(())
+            calls.contains(&"RecordActivityTaskHeartbeat").then_some(())
         })
         .await;
         handle
@@ -162,28 +183,28 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
         );
 
         let query = format!("TaskQueue = '{queue}'");
-        eventually("all three are listed", async || {
+        eventually("all four are listed", async || {
             let listed = client.list_activities(&query, ActivityListOptions::default());
             let listed: Vec<_> = listed.try_collect().await.unwrap();
-            (listed.len() == 3).then_some(())
+            (listed.len() == 4).then_some(())
         })
         .await;
         let count = client.count_activities(&query, ActivityCountOptions::default());
-        assert_eq!(count.await.unwrap().count(), 3);
+        assert_eq!(count.await.unwrap().count(), 4);
     })
     .await;
 
     server.stop().await;
     let calls = calls.lock().unwrap();
     for operation in [
-        "start_activity_execution",
-        "poll_activity_execution",
-        "describe_activity_execution",
-        "request_cancel_activity_execution",
-        "terminate_activity_execution",
-        "list_activity_executions",
-        "count_activity_executions",
-        "record_activity_task_heartbeat",
+        "StartActivityExecution",
+        "PollActivityExecution",
+        "DescribeActivityExecution",
+        "RequestCancelActivityExecution",
+        "TerminateActivityExecution",
+        "ListActivityExecutions",
+        "CountActivityExecutions",
+        "RecordActivityTaskHeartbeat",
     ] {
         assert!(calls.contains(&operation), "{operation}: {calls:?}");
     }
@@ -239,6 +260,16 @@ async fn a_plain_heartbeat_is_seen_and_answered_by_a_layer() {
     assert_eq!(details.payloads[0].data, br#""half way""#);
 }
 
+/// Who a workflow was started for.
+fn started_for(event: &Attributes) -> Option<Payload> {
+    match event {
+        Attributes::WorkflowExecutionStartedEventAttributes(started) => {
+            started.header.as_ref()?.fields.get(UserId::HEADER).cloned()
+        }
+        _ => None,
+    }
+}
+
 #[tokio::test]
 async fn a_scheduled_workflow_carries_the_values_of_who_made_the_schedule() {
     let service = ServiceBuilder::new()
@@ -265,14 +296,38 @@ async fn a_scheduled_workflow_carries_the_values_of_who_made_the_schedule() {
         actions.next().map(|action| action.workflow_id)
     })
     .await;
-    let user = in_history(&client, &workflow_id, "the header", |event| match event {
-        Attributes::WorkflowExecutionStartedEventAttributes(started) => {
-            started.header.as_ref()?.fields.get(UserId::HEADER).cloned()
-        }
-        _ => None,
+    let user = in_history(&client, &workflow_id, "the header", started_for).await;
+    assert_eq!(user.data, br#""alice""#);
+
+    // What an update sends is the schedule anew, with the headers of who updates it.
+    let update = handle.update(
+        |update: &mut ScheduleUpdate| {
+            update.set_note("updated");
+        },
+        RpcOptions::default(),
+    );
+    UserId::scope("bob".to_owned(), update).await.unwrap();
+    client
+        .get_workflow_handle::<UntypedWorkflow>(&workflow_id)
+        .terminate(WorkflowTerminateOptions::default())
+        .await
+        .unwrap();
+    handle
+        .trigger(
+            ScheduleOverlapPolicy::AllowAll,
+            TriggerScheduleOptions::default(),
+        )
+        .await
+        .unwrap();
+    let second = eventually("the schedule has started another workflow", async || {
+        let description = handle.describe(RpcOptions::default()).await.unwrap();
+        let mut actions = description.recent_actions().into_iter();
+        let other = actions.find(|action| action.workflow_id != workflow_id);
+        other.map(|action| action.workflow_id)
     })
     .await;
-    assert_eq!(user.data, br#""alice""#);
+    let user = in_history(&client, &second, "the header", started_for).await;
+    assert_eq!(user.data, br#""bob""#);
     handle
         .delete(DeleteScheduleOptions::default())
         .await
@@ -308,4 +363,27 @@ async fn a_namespace_s_call_can_be_refused() {
     assert_eq!(described.namespace_info.unwrap().name, "default");
     let refused = describe("secret").await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn an_operator_s_call_goes_through_a_stack_of_operations() {
+    let layer = from_fn(
+        async |request: Request<ListSearchAttributes>, next: Next<ListSearchAttributes>| {
+            assert_eq!(request.namespace, "default");
+            let mut listed = next.run(request).await?;
+            listed.custom_attributes.insert("OnlyHere".to_owned(), 1);
+            Ok::<_, BoxError>(listed)
+        },
+    );
+    let connection = rpc::over(channel().await)
+        .every_call(rpc::operations(layer))
+        .connect(options());
+    let request = tonic::Request::new(ListSearchAttributesRequest {
+        namespace: "default".to_owned(),
+    });
+    let mut connection = connection.await.unwrap();
+    let listed = connection.list_search_attributes(request).await.unwrap();
+    let listed = listed.into_inner();
+    assert!(listed.custom_attributes.contains_key("OnlyHere"));
+    assert!(listed.system_attributes.contains_key("WorkflowId"));
 }

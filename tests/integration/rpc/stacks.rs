@@ -5,16 +5,14 @@ use crate::{
     fixtures::{Work, worker},
     support::{eventually, unique, with_worker},
 };
-use futures::future::{Ready, ready};
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use std::{
-    collections::BTreeSet,
     io,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use temporalio_client::{
     WorkflowCountOptions, WorkflowGetResultOptions, WorkflowStartOptions,
@@ -30,7 +28,7 @@ use tower::{
     hedge::{Hedge, Policy as HedgePolicy},
     layer::layer_fn,
     load::{CompleteOnResponse, PendingRequests},
-    retry::{Policy, RetryLayer},
+    retry::RetryLayer,
     service_fn,
     timeout::TimeoutLayer,
     util::MapRequestLayer,
@@ -39,9 +37,13 @@ use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer, set_header::SetRequestHeaderLayer,
     trace::TraceLayer,
 };
+use tower_layer::Layer;
 use tower_temporal::rpc::{
     self, Body, Rpc, is_long_poll,
-    workflow_service::{CountWorkflowExecutions, StartWorkflowExecution},
+    workflow_service::{
+        CountWorkflowExecutions, GetWorkflowExecutionHistory, PollActivityTaskQueue,
+        PollWorkflowTaskQueue, StartWorkflowExecution,
+    },
 };
 
 type Call = Request<Body>;
@@ -121,29 +123,6 @@ async fn tower_http_traces_and_sets_headers_and_knows_what_is_sensitive() {
     );
 }
 
-/// Retries calls that failed with `UNAVAILABLE`, at once and up to three times.
-#[derive(Clone)]
-struct RetryUnavailable(u32);
-
-impl<B> Policy<Call, Response<B>, BoxError> for RetryUnavailable {
-    type Future = Ready<()>;
-
-    fn retry(
-        &mut self,
-        _: &mut Call,
-        result: &mut Result<Response<B>, BoxError>,
-    ) -> Option<Ready<()>> {
-        let response = result.as_ref().ok()?;
-        let status = Status::from_header_map(response.headers())?;
-        self.0 = self.0.checked_sub(1)?;
-        (status.code() == Code::Unavailable).then(|| ready(()))
-    }
-
-    fn clone_request(&mut self, request: &Call) -> Option<Call> {
-        Some(request.clone())
-    }
-}
-
 #[tokio::test]
 async fn retry_sends_the_same_request_again() {
     let attempts = Arc::new(AtomicU32::new(0));
@@ -163,11 +142,10 @@ async fn retry_sends_the_same_request_again() {
             }
         })
     });
-    let service = ServiceBuilder::new()
-        .layer(RetryLayer::new(RetryUnavailable(3)))
-        .layer(flaky)
-        .service(channel().await);
-    let client = client_of(rpc::connect(without_retries(), service).await.unwrap()).await;
+    let connection = rpc::over(flaky.layer(channel().await))
+        .short_calls(RetryLayer::new(rpc::Retry::new()))
+        .connect(without_retries());
+    let client = client_of(connection.await.unwrap()).await;
     start(&client, &unique("retry"))
         .await
         .expect("the third attempt gets through");
@@ -318,47 +296,130 @@ async fn balance_spreads_calls_over_channels() {
     reaches_the_server(&client).await;
 }
 
+/// A long poll, from when it was sent to when it ended.
+struct PollRecord {
+    method: &'static str,
+    lasted: Duration,
+    /// It was given up by who made it.
+    is_dropped: bool,
+}
+
+/// Writes down how a poll ends, also if it is dropped.
+struct Polling {
+    method: &'static str,
+    began: Instant,
+    is_dropped: bool,
+    is_over: Arc<AtomicBool>,
+    records: Arc<Mutex<Vec<PollRecord>>>,
+}
+
+impl Drop for Polling {
+    fn drop(&mut self) {
+        // What ends with the worker is not looked at.
+        if !self.is_over.load(Ordering::SeqCst) {
+            self.records.lock().unwrap().push(PollRecord {
+                method: self.method,
+                lasted: self.began.elapsed(),
+                is_dropped: self.is_dropped,
+            });
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_worker_runs_behind_a_timeout_that_is_shorter_than_its_polls() {
-    let polls = Arc::new(Mutex::new(BTreeSet::new()));
-    let in_stack = polls.clone();
-    let service = ServiceBuilder::new()
-        .map_request(move |request: Call| {
-            if is_long_poll(&request) {
-                let path = request.uri().path().to_owned();
-                in_stack.lock().unwrap().insert(path);
+    const NAIVE: Duration = Duration::from_millis(500);
+    let records = Arc::<Mutex<Vec<PollRecord>>>::default();
+    let is_over = Arc::<AtomicBool>::default();
+    let (in_stack, over) = (records.clone(), is_over.clone());
+    let channel = channel().await;
+    let service = service_fn(move |request: Call| {
+        let polled = [
+            PollWorkflowTaskQueue::PATH,
+            PollActivityTaskQueue::PATH,
+            GetWorkflowExecutionHistory::PATH,
+        ];
+        let method = polled
+            .into_iter()
+            .find(|path| *path == request.uri().path() && is_long_poll(&request));
+        let polling = method.map(|method| Polling {
+            method,
+            began: Instant::now(),
+            is_dropped: true,
+            is_over: over.clone(),
+            records: in_stack.clone(),
+        });
+        let channel = channel.clone();
+        async move {
+            let response = channel.oneshot(rpc::into_tonic(request)).await;
+            if let Some(mut polling) = polling {
+                polling.is_dropped = false;
             }
-            rpc::into_tonic(request)
-        })
-        .service(channel().await);
-    let layers = ServiceBuilder::new()
-        .concurrency_limit(4)
-        .timeout(Duration::from_millis(500));
-    let connection = rpc::connect_through(options(), layers, service);
+            response
+        }
+    });
+    let connection = rpc::over(service)
+        .short_calls(ServiceBuilder::new().concurrency_limit(4).timeout(NAIVE))
+        .connect(options());
     let client = client_of(connection.await.unwrap()).await;
     let queue = unique("polls");
     let worker = worker(&queue, async |_, input| {
         // As long as three timeouts: the worker and the client wait for it in long polls.
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tokio::time::sleep(3 * NAIVE).await;
         Ok::<_, ActivityError>(input + "!")
     });
     let result = with_worker(&client, worker, async {
         let options = WorkflowStartOptions::new(&queue, &queue).build();
         let handle = client.start_workflow(Work::run, "done".to_owned(), options);
         let handle = handle.await.unwrap();
-        handle.get_result(WorkflowGetResultOptions::default()).await
+        let result = handle.get_result(WorkflowGetResultOptions::default()).await;
+        is_over.store(true, Ordering::SeqCst);
+        result
     })
     .await;
     assert_eq!(result.unwrap(), "done!");
-    let polls = polls.lock().unwrap();
+    let records = records.lock().unwrap();
     for method in [
-        "PollWorkflowTaskQueue",
-        "PollActivityTaskQueue",
-        "GetWorkflowExecutionHistory",
+        PollWorkflowTaskQueue::PATH,
+        PollActivityTaskQueue::PATH,
+        GetWorkflowExecutionHistory::PATH,
     ] {
+        let polls: Vec<_> = records
+            .iter()
+            .filter(|poll| poll.method == method)
+            .collect();
+        assert!(!polls.is_empty(), "{method} was not seen as a long poll");
         assert!(
-            polls.iter().any(|path| path.ends_with(method)),
-            "{method} was not seen as a long poll: {polls:?}"
+            polls.iter().all(|poll| !poll.is_dropped),
+            "{method} was cut"
         );
     }
+    let longest = records.iter().map(|poll| poll.lasted).max().unwrap();
+    assert!(longest > NAIVE, "no poll outlived the timeout: {longest:?}");
+}
+
+#[tokio::test]
+async fn what_load_shed_refuses_the_sdk_tries_again() {
+    let arrived = Arc::<Notify>::default();
+    let connection = rpc::over(hanging(channel().await, arrived.clone()))
+        .short_calls(ServiceBuilder::new().load_shed().concurrency_limit(1))
+        .connect(options());
+    let client = client_of(connection.await.unwrap()).await;
+    let id = unique("load-shed");
+    let hangs = async {
+        let start = start(&client, &id);
+        // The permit is held for a while.
+        tokio::time::timeout(Duration::from_millis(300), start).await
+    };
+    let refused = async {
+        arrived.notified().await;
+        let began = Instant::now();
+        let count = client.count_workflows("", WorkflowCountOptions::default());
+        (count.await.map(|count| count.count()), began.elapsed())
+    };
+    let (hangs, (counted, took)) = tokio::join!(hangs, refused);
+    assert!(hangs.is_err(), "it hangs");
+    counted.expect("there is room at the second attempt");
+    // The SDK's back-off after RESOURCE_EXHAUSTED: a second, give or take a fifth.
+    assert!(took >= Duration::from_millis(750), "{took:?}");
 }

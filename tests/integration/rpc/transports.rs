@@ -7,12 +7,16 @@ use crate::{
 };
 use futures::future::ready;
 use hyper_util::rt::TokioIo;
-use temporalio_client::{Client, WorkflowGetResultOptions, WorkflowStartOptions};
+use std::sync::{Arc, Mutex};
+use temporalio_client::{
+    Client, HttpConnectProxyOptions, WorkflowGetResultOptions, WorkflowStartOptions,
+};
 use temporalio_sdk::activities::ActivityError;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, copy_bidirectional},
-    net::{TcpStream, UnixListener, UnixStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
+use tonic::transport::Channel;
 use tower::service_fn;
 use tower_temporal::rpc;
 use tower_temporal_test::DevServer;
@@ -51,6 +55,49 @@ async fn forward(mut connection: impl AsyncRead + AsyncWrite + Unpin) {
 async fn tcp() {
     let connection = rpc::connect(options(), channel().await).await.unwrap();
     works(&client_of(connection).await).await;
+}
+
+#[tokio::test]
+async fn several_channels_balanced() {
+    let endpoints = [endpoint().await, endpoint().await];
+    let channel = Channel::balance_list(endpoints.into_iter());
+    let connection = rpc::over(channel).connect(options()).await.unwrap();
+    works(&client_of(connection).await).await;
+}
+
+#[tokio::test]
+async fn an_http_connect_proxy() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let in_proxy = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let asked = in_proxy.clone();
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(connection.read_u8().await.unwrap());
+                }
+                asked
+                    .lock()
+                    .unwrap()
+                    .push(String::from_utf8(request).unwrap());
+                let answer = b"HTTP/1.1 200 Connection established\r\n\r\n";
+                connection.write_all(answer).await.unwrap();
+                forward(connection).await;
+            });
+        }
+    });
+    let proxy = HttpConnectProxyOptions::new(address.to_string()).build();
+    let channel = proxy.connect_endpoint(&endpoint().await).await.unwrap();
+    let connection = rpc::over(channel).connect(options()).await.unwrap();
+    works(&client_of(connection).await).await;
+    let asked = asked.lock().unwrap();
+    assert!(
+        asked.iter().all(|request| request.starts_with("CONNECT ")) && !asked.is_empty(),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]

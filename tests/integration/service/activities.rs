@@ -47,13 +47,13 @@ async fn every_call_about_standalone_activities() {
         let options = options.heartbeat_timeout(Duration::from_secs(10)).build();
         StartActivity::new(Activities::work, input.to_owned(), options)
     };
-    let result = |id: &str| GetActivityResult::new(Activities::work, id);
+    let result = |id: &str| GetActivityResult::new(id, Activities::work);
     with_worker(api.client(), worker, async {
         let id = format!("{queue}-work");
         let handle = api.call(start(&id, "this")).await.unwrap();
         assert_eq!(handle.activity_id(), id);
         assert_eq!(api.call(result(&id)).await.unwrap(), "did this");
-        let describe = DescribeActivity::new(Activities::work, &handle, Default::default());
+        let describe = DescribeActivity::new(&handle, Activities::work, Default::default());
         assert_eq!(api.call(describe).await.unwrap().activity_id(), id);
 
         let id = format!("{queue}-cancel");

@@ -40,7 +40,7 @@ async fn every_call_about_async_activities() {
             api.call(start).await.unwrap()
         };
         let result = async |id: &str| {
-            let result = GetWorkflowResult::new(Work::run, id, Default::default());
+            let result = GetWorkflowResult::new(id, Work::run, Default::default());
             api.call(result).await
         };
 

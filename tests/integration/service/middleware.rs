@@ -3,36 +3,48 @@
 use super::Api;
 use crate::{
     fixtures::{self, Basket},
-    support::{history, in_history, plain_client, unique, with_worker},
+    support::{eventually, history, in_history, plain_client, unique, with_worker},
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, TryStreamExt, future::BoxFuture};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
-use temporalio_client::{WorkflowIdReusePolicy, WorkflowStartOptions, errors::WorkflowStartError};
+use temporalio_client::{
+    Client, ClientOptions, ConnectionOptions, Url, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
+    WorkflowStartOptions, WorkflowUpdateWithStartOptions,
+    errors::WorkflowStartError,
+    schedules::{CreateScheduleOptions, ScheduleAction, ScheduleOverlapPolicy, ScheduleSpec},
+};
 use temporalio_common::protos::temporal::api::{
     enums::v1::EventType, history::v1::history_event::Attributes,
 };
-use tonic::Status;
+use tonic::{Status, transport::Endpoint};
 use tower::{
     BoxError, Service, ServiceBuilder, ServiceExt,
     hedge::{self, Hedge},
     retry::RetryLayer,
+    service_fn,
 };
 use tower_layer::Layer;
 use tower_temporal::{
     Operation, Request,
-    client::service::{
-        ClientService, DescribeWorkflow, ExecuteWorkflowUpdate, IdempotentRetry, QueryWorkflow,
-        SignalWorkflow, StartWorkflow,
+    client::{
+        rpc,
+        service::{
+            ClientService, ClientServiceExt, CreateSchedule, DeleteSchedule, DescribeWorkflow,
+            ExecuteUpdateWithStartWorkflow, ExecuteWorkflowUpdate, IdempotentRetry, PauseSchedule,
+            QueryWorkflow, RequestIdLayer, SignalWithStartWorkflow, SignalWorkflow, StartWorkflow,
+            TerminateWorkflow, TriggerSchedule,
+        },
     },
     propagation::{ContextKey, PropagationLayer},
 };
+use tower_temporal_test::DevServer;
 
 /// A layer that lets the first call through, and loses its answer.
 #[derive(Clone, Default)]
@@ -145,6 +157,170 @@ async fn a_call_whose_answer_is_lost_is_made_again_and_is_one_call_to_the_server
     assert_eq!(signals.count(), 1);
 }
 
+/// A client whose connection has the layer of request ids.
+async fn with_request_ids(layer: &RequestIdLayer) -> Client {
+    let server = DevServer::shared().await;
+    let channel = Endpoint::from_shared(server.address().to_owned()).unwrap();
+    let service = ServiceBuilder::new()
+        .layer(layer.clone())
+        .map_request(rpc::into_tonic)
+        .service(channel.connect_lazy());
+    let options = ConnectionOptions::new(Url::parse("http://not-looked-at").unwrap()).build();
+    let connection = rpc::connect(options, service).await.unwrap();
+    Client::new(connection, ClientOptions::new(server.namespace()).build()).unwrap()
+}
+
+/// As [`repeated!`], over a connection that has the layer: what the repeat is answered.
+macro_rules! repeated_by_request_id {
+    ($layer:expr, $client:expr, $request:expr) => {
+        ServiceBuilder::new()
+            .layer(RetryLayer::new(IdempotentRetry::new().request_ids(&$layer)))
+            .layer(LoseFirst::default())
+            .service(ClientService::new($client.clone()))
+            .oneshot($request)
+            .await
+    };
+}
+
+#[tokio::test]
+async fn a_start_whose_answer_is_lost_is_the_same_start_by_its_request_id() {
+    let layer = RequestIdLayer::new();
+    let client = with_request_ids(&layer).await;
+    for policy in [
+        WorkflowIdReusePolicy::AllowDuplicate,
+        WorkflowIdReusePolicy::RejectDuplicate,
+    ] {
+        let id = unique("same-start");
+        let options = WorkflowStartOptions::new(&id, &id)
+            .id_reuse_policy(policy)
+            .build();
+        let start = StartWorkflow::new(Basket::run, "alice".to_owned(), options);
+        let handle = repeated_by_request_id!(layer, client, start).unwrap();
+        let run_id = run_ids(&client, &id).await;
+        assert_eq!(run_id, [handle.run_id().unwrap()], "{policy:?}");
+
+        // It is the id that makes it the same: another start is another.
+        let options = WorkflowStartOptions::new(&id, &id)
+            .id_reuse_policy(policy)
+            .build();
+        let start = StartWorkflow::new(Basket::run, "alice".to_owned(), options);
+        match repeated_by_request_id!(layer, client, start).map(drop) {
+            Err(error) => assert!(
+                matches!(
+                    error.downcast_ref(),
+                    Some(WorkflowStartError::AlreadyStarted { .. })
+                ),
+                "{error:?}"
+            ),
+            Ok(()) => panic!("it runs already"),
+        }
+    }
+}
+
+/// The runs of a workflow id.
+async fn run_ids(client: &Client, id: &str) -> Vec<String> {
+    eventually("the workflow is listed", async || {
+        let query = format!("WorkflowId = '{id}'");
+        let listed = client.list_workflows(query, Default::default());
+        let listed: Vec<_> = listed.try_collect().await.unwrap();
+        let run_ids: Vec<_> = listed.iter().map(|run| run.run_id().to_owned()).collect();
+        (!run_ids.is_empty()).then_some(run_ids)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_start_that_has_ended_meanwhile_is_not_started_again() {
+    let layer = RequestIdLayer::new();
+    let client = with_request_ids(&layer).await;
+    let service = ClientService::new(client.clone());
+    let id = unique("ended");
+    let options = WorkflowStartOptions::new(&id, &id).build();
+    let start = StartWorkflow::new(Basket::run, "alice".to_owned(), options);
+    let handle = service.send(start.clone()).await.unwrap();
+    let terminate = TerminateWorkflow::new(&handle, Default::default());
+    service.send(terminate).await.unwrap();
+    let again = service.send(start).await.unwrap();
+    assert_eq!(again.run_id(), handle.run_id());
+}
+
+#[tokio::test]
+async fn what_else_has_a_request_id_is_done_once() {
+    let layer = RequestIdLayer::new();
+    let client = with_request_ids(&layer).await;
+    let id = unique("once");
+    let options = || WorkflowStartOptions::new(&id, &id).build();
+    let signal = SignalWithStartWorkflow::new(
+        Basket::run,
+        "alice".to_owned(),
+        Basket::add,
+        "apple".to_owned(),
+        options(),
+    );
+    let handle = repeated_by_request_id!(layer, client, signal).unwrap();
+    let events = history(&client, &id).await;
+    let signals = events
+        .iter()
+        .filter(|event| event.event_type() == EventType::WorkflowExecutionSignaled);
+    assert_eq!(signals.count(), 1);
+    handle.terminate(Default::default()).await.unwrap();
+
+    let worker = fixtures::worker(&id, async |_, input| Ok(input));
+    with_worker(&client, worker, async {
+        let new = format!("{id}-update");
+        let policy = WorkflowIdConflictPolicy::Fail;
+        let options = WorkflowUpdateWithStartOptions::new(&id, &new, policy).build();
+        let put = ExecuteUpdateWithStartWorkflow::new(
+            Basket::run,
+            "bob".to_owned(),
+            Basket::put,
+            "pear".to_owned(),
+            options,
+        );
+        // It runs already when the repeat comes, and that is the same start.
+        let outcome = repeated_by_request_id!(layer, client, put).unwrap();
+        assert_eq!(outcome, "pear of bob");
+        let handle = client.get_workflow_handle::<Basket>(&new);
+        handle.terminate(Default::default()).await.unwrap();
+    })
+    .await;
+
+    let action = ScheduleAction::start_workflow(Basket::run, "alice".to_owned(), &id, &id);
+    let options = CreateScheduleOptions::builder()
+        .action(action)
+        .spec(ScheduleSpec::from_interval(Duration::from_secs(3600)))
+        .paused(true)
+        .build();
+    let create = CreateSchedule::new(&id, options);
+    let schedule = repeated_by_request_id!(layer, client, create).unwrap();
+    // Two triggers in one second are one action, whatever their ids. So the repeat comes later.
+    let wait = Duration::from_secs(3);
+    let retry = IdempotentRetry::new().request_ids(&layer);
+    let service = ClientService::new(client.clone());
+    let repeated = ServiceBuilder::new()
+        .layer(RetryLayer::new(retry.waits(wait, wait).unwrap()))
+        .layer(LoseFirst::default())
+        .service(service.clone());
+    let trigger = TriggerSchedule::new(&id, ScheduleOverlapPolicy::AllowAll, Default::default());
+    repeated.send(trigger).await.unwrap();
+    // When this is known, what came before has been seen to.
+    let note = "what came before is done";
+    let pause = PauseSchedule::new(&id, Some(note.to_owned()), Default::default());
+    service.send(pause).await.unwrap();
+    let count = eventually("the schedule has a note", async || {
+        let described = schedule.describe(Default::default()).await.unwrap();
+        (described.note() == Some(note)).then(|| described.action_count())
+    })
+    .await;
+    assert_eq!(count, 1, "one trigger, that was repeated");
+
+    // A deletion has no request id. The repeat finds nothing to delete, and that is as it should be.
+    let delete = DeleteSchedule::new(&id, Default::default());
+    repeated_by_request_id!(layer, client, delete).unwrap();
+    let delete = DeleteSchedule::new(&id, Default::default());
+    service.send(delete).await.expect_err("there is none");
+}
+
 #[tokio::test]
 async fn an_answer_that_is_lost_of_a_call_that_can_t_be_repeated_is_the_caller_s() {
     let api = Api::new().await;
@@ -186,13 +362,32 @@ async fn requests_can_be_hedged_and_buffered() {
         .service(service.clone());
     let handle = buffered.oneshot(start).await.unwrap();
 
-    let mut hedged =
-        Hedge::new::<Request<DescribeWorkflow>>(service, Always, 1, 0.5, Duration::from_secs(10));
-    for _ in 0..4 {
-        let describe = DescribeWorkflow::new(&handle, Default::default());
-        let described = (&mut hedged).oneshot(describe).await.unwrap();
-        assert_eq!(described.id(), id);
-    }
+    // The first call hangs; its hedge is answered.
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let (count, inner) = (arrived.clone(), service);
+    let hanging = service_fn(move |request: Request<DescribeWorkflow>| {
+        let hangs = count.fetch_add(1, Ordering::SeqCst) == 0;
+        let call = inner.send(request);
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            call.await
+        }
+    });
+    let latencies = [1; 10];
+    let hedged = Hedge::new_with_mock_latencies::<Request<DescribeWorkflow>>(
+        hanging,
+        Always,
+        1,
+        0.5,
+        Duration::from_secs(10),
+        &latencies,
+    );
+    let describe = DescribeWorkflow::new(&handle, Default::default());
+    let described = hedged.oneshot(describe).await.unwrap();
+    assert_eq!(described.id(), id);
+    assert_eq!(arrived.load(Ordering::SeqCst), 2, "the call and its hedge");
 }
 
 struct UserId;

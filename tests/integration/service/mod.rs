@@ -8,6 +8,7 @@ mod async_activities;
 mod middleware;
 mod schedules;
 mod updates;
+mod wire;
 mod workflows;
 
 use crate::{
@@ -16,11 +17,11 @@ use crate::{
 };
 use std::collections::BTreeSet;
 use temporalio_client::Client;
-use tower::{Service, ServiceExt};
+use tower::Service;
 use tower_layer::Layer;
 use tower_temporal::{
     Interceptors, Request,
-    client::service::{ClientOperation, ClientService, OPERATIONS},
+    client::service::{ClientOperation, ClientService, ClientServiceExt, OPERATIONS},
 };
 
 /// A service over a client with a stack of its own, and what was seen in both.
@@ -52,7 +53,7 @@ impl Api {
     where
         ClientService: Service<Request<O>, Response = O::Output, Error = O::Error>,
     {
-        self.service.clone().oneshot(request).await
+        self.service.send(request).await
     }
 
     /// Asserts that the calls so far were of these operations, and all of them.

@@ -57,6 +57,13 @@ async fn every_call_about_updates() {
         };
         // It runs already, so it is still alice's.
         assert_eq!(api.call(put("date")).await.unwrap(), "date of alice");
+        // Where none runs, one is started.
+        let policy = WorkflowIdConflictPolicy::Fail;
+        let bobs = format!("{queue}-bob");
+        let options = WorkflowUpdateWithStartOptions::new(&queue, bobs, policy).build();
+        let (bob, nut) = ("bob".to_owned(), "nut".to_owned());
+        let put = ExecuteUpdateWithStartWorkflow::new(Basket::run, bob, Basket::put, nut, options);
+        assert_eq!(api.call(put).await.unwrap(), "nut of bob");
 
         let put = |item: &str| {
             ExecuteWorkflowUpdate::new(&new, Basket::put, item.to_owned(), Default::default())

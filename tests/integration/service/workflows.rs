@@ -35,7 +35,8 @@ pub(super) const CALLS: &[&str] = &[
 async fn every_call_about_workflows() {
     let api = Api::new().await;
     let id = unique("service");
-    let options = || WorkflowStartOptions::new(&id, &id).build();
+    let queue = id.clone();
+    let options = || WorkflowStartOptions::new(&queue, &id).build();
     let worker = fixtures::worker(&id, async |_, input| Ok(input));
     with_worker(api.client(), worker, async {
         let start = StartWorkflow::new(Basket::run, "alice".to_owned(), options());
@@ -68,6 +69,18 @@ async fn every_call_about_workflows() {
             and_start,
         );
         assert_eq!(api.call(plum).await.unwrap().run_id(), handle.run_id());
+        // Where none runs, one is started.
+        let new = format!("{id}-signalled");
+        let fig = SignalWithStartWorkflow::new(
+            Basket::run,
+            "bob".to_owned(),
+            Basket::add,
+            "fig".to_owned(),
+            WorkflowStartOptions::new(&queue, &new).build(),
+        );
+        assert_eq!(api.call(fig).await.unwrap().info().workflow_id, new);
+        let items = QueryWorkflow::new(&new, Basket::items, String::new(), Default::default());
+        assert_eq!(api.call(items).await.unwrap(), ["fig"]);
 
         let query = |prefix: &str| {
             QueryWorkflow::new(
@@ -90,7 +103,7 @@ async fn every_call_about_workflows() {
 
         let close = SignalWorkflow::new(&id, Basket::close, (), Default::default());
         api.call(close).await.unwrap();
-        let result = GetWorkflowResult::new(Basket::run, &handle, Default::default());
+        let result = GetWorkflowResult::new(&handle, Basket::run, Default::default());
         assert_eq!(api.call(result).await.unwrap(), ["apple", "pear", "plum"]);
 
         let history = FetchWorkflowHistory::new(&handle, Default::default());
@@ -116,19 +129,26 @@ async fn every_call_about_workflows() {
         })
         .await;
 
-        let start = StartWorkflow::new(Basket::run, "alice".to_owned(), options());
-        let handle = api.call(start).await.unwrap();
+        let start_as = |name: &str| {
+            let id = format!("{id}-{name}");
+            let options = WorkflowStartOptions::new(&queue, id).build();
+            StartWorkflow::new(Basket::run, "alice".to_owned(), options)
+        };
+        let handle = api.call(start_as("cancelled")).await.unwrap();
         let cancel = CancelWorkflow::new(&handle, Default::default());
         api.call(cancel).await.unwrap();
+        let result = GetWorkflowResult::new(&handle, Basket::run, Default::default());
+        match api.call(result).await {
+            Err(WorkflowGetResultError::Cancelled { .. }) => {}
+            other => panic!("it was cancelled: {other:?}"),
+        }
+        let handle = api.call(start_as("terminated")).await.unwrap();
         let terminate = TerminateWorkflow::new(&handle, Default::default());
         api.call(terminate).await.unwrap();
-        let result = GetWorkflowResult::new(Basket::run, &handle, Default::default());
+        let result = GetWorkflowResult::new(&handle, Basket::run, Default::default());
         match api.call(result).await {
-            Err(
-                WorkflowGetResultError::Cancelled { .. }
-                | WorkflowGetResultError::Terminated { .. },
-            ) => {}
-            other => panic!("it was cancelled and terminated: {other:?}"),
+            Err(WorkflowGetResultError::Terminated { .. }) => {}
+            other => panic!("it was terminated: {other:?}"),
         }
         let absent = Execution {
             run_id: Some("00000000-0000-0000-0000-000000000000".to_owned()),

@@ -1,6 +1,7 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use prost::Message;
 use std::{
     convert::Infallible,
     pin::Pin,
@@ -18,9 +19,18 @@ pub(super) const PREFIX: usize = 5;
 /// As an [`http_body::Body`] it is what gRPC puts on the wire: the message with its prefix and, in a response, the trailers.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
-    prefix: Option<[u8; PREFIX]>,
+    start: Option<Start>,
     message: Bytes,
     trailers: Option<HeaderMap>,
+}
+
+/// What goes over the wire first.
+#[derive(Clone, Debug)]
+enum Start {
+    /// The prefix alone: joining it to the message would copy the message.
+    Prefix([u8; PREFIX]),
+    /// The prefix with the message, which were one piece of memory from the start.
+    All(Bytes),
 }
 
 impl Body {
@@ -31,11 +41,29 @@ impl Body {
     /// If the message is larger than 4 GiB, which gRPC can't send.
     pub fn new(message: impl Into<Bytes>) -> Self {
         let message = message.into();
-        let length = u32::try_from(message.len()).expect("gRPC's messages are smaller than 4 GiB");
-        let [a, b, c, d] = length.to_be_bytes();
         Self {
-            prefix: Some([0, a, b, c, d]),
+            start: Some(Start::Prefix(prefix(message.len()))),
             message,
+            trailers: None,
+        }
+    }
+
+    /// The body of a message, encoded into one piece of memory with its prefix.
+    pub(super) fn encode(message: &impl Message) -> Self {
+        let length = message.encoded_len();
+        let mut wire = Vec::with_capacity(PREFIX + length);
+        wire.extend_from_slice(&prefix(length));
+        message
+            .encode(&mut wire)
+            .expect("a vector has room for every message");
+        Self::from_wire(wire.into())
+    }
+
+    /// The body that this prefix and message are.
+    pub(super) fn from_wire(wire: Bytes) -> Self {
+        Self {
+            message: wire.slice(PREFIX..),
+            start: Some(Start::All(wire)),
             trailers: None,
         }
     }
@@ -57,7 +85,12 @@ impl Body {
     }
 }
 
-/// The prefix and the message are two frames: joining them would copy the message.
+fn prefix(length: usize) -> [u8; PREFIX] {
+    let length = u32::try_from(length).expect("gRPC's messages are smaller than 4 GiB");
+    let [a, b, c, d] = length.to_be_bytes();
+    [0, a, b, c, d]
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
@@ -66,25 +99,29 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(if let Some(prefix) = self.prefix.take() {
-            let mut data = BytesMut::with_capacity(PREFIX);
-            data.put_slice(&prefix);
-            Some(Ok(Frame::data(data.freeze())))
-        } else if !self.message.is_empty() {
-            Some(Ok(Frame::data(std::mem::take(&mut self.message))))
-        } else {
+        let data = match self.start.take() {
+            Some(Start::Prefix(prefix)) => Bytes::copy_from_slice(&prefix),
+            Some(Start::All(wire)) => {
+                self.message = Bytes::new();
+                wire
+            }
+            None => std::mem::take(&mut self.message),
+        };
+        Poll::Ready(if data.is_empty() {
             self.trailers
                 .take()
                 .map(|trailers| Ok(Frame::trailers(trailers)))
+        } else {
+            Some(Ok(Frame::data(data)))
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.prefix.is_none() && self.message.is_empty() && self.trailers.is_none()
+        self.start.is_none() && self.message.is_empty() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let prefix = self.prefix.map_or(0, |prefix| prefix.len());
+        let prefix = self.start.as_ref().map_or(0, |_| PREFIX);
         SizeHint::with_exact((prefix + self.message.len()) as u64)
     }
 }

@@ -1,10 +1,9 @@
-use super::Body;
+use super::{Body, status::status};
 use http::Request;
 use prost::Message;
 use tonic::Status;
 use tower_temporal_core::{
-    BoxError, Category, HeaderMapMut, Headers, HeadersMut, Operation, Target, error,
-    scope::TaskScope,
+    BoxError, Category, HeaderMapMut, Headers, HeadersMut, Operation, Target, scope::TaskScope,
 };
 
 /// A unary gRPC method of one of Temporal's services.
@@ -55,8 +54,9 @@ macro_rules! method {
             type Context = ();
             type Scope = TaskScope;
 
-            const NAME: &'static str = $name;
-            const CATEGORY: Category = Category::ClientOutbound;
+            // As gRPC spells it: the client operations have the SDK's spelling, and one call may be in both.
+            const NAME: &'static str = stringify!($method);
+            const CATEGORY: Category = Category::Rpc;
 
             headers! { $input, $($header)* }
 
@@ -73,7 +73,7 @@ macro_rules! method {
             }
 
             fn error(error: BoxError) -> Status {
-                error::status(error)
+                status(error)
             }
         }
     };

@@ -1,5 +1,6 @@
-use std::error::Error;
-use tonic::{Code, Status, transport};
+use http::HeaderMap;
+use std::{error::Error, sync::Arc};
+use tonic::{Code, Status, metadata::MetadataMap, transport};
 use tower_temporal_core::{BoxError, ErrorKind, error};
 
 /// The status for what a service of the connection failed with.
@@ -7,19 +8,53 @@ use tower_temporal_core::{BoxError, ErrorKind, error};
 /// Middleware's errors are [`error::status`]'s to judge. What that does not know may be a channel's: tonic knows whether a
 /// connection was refused, reset or lost.
 pub(super) fn status(error: BoxError) -> Status {
-    if error::kind(&error) != ErrorKind::Other {
-        return error::status(error);
+    match error::kind(&error) {
+        ErrorKind::Other => {}
+        // The SDK tries again after `INTERNAL`, and this would come to the same.
+        ErrorKind::Misuse => {
+            let mut status = Status::failed_precondition(error.to_string());
+            status.set_source(Arc::from(error));
+            return status;
+        }
+        _ => return error::status(error),
     }
     let is_transport = is_transport(error.as_ref());
     match Status::try_from_error(error) {
-        // The SDK tells a lost connection, which it retries, from a cancelled call by the status' source. That does not
-        // get through its callback, so the code has to say it.
-        Ok(status) if is_transport && status.code() == Code::Cancelled => {
-            Status::unavailable(status.message())
-        }
+        Ok(status) if is_transport => lost(status),
         Ok(status) => status,
+        Err(error) if is_transport => lost(error::status(error)),
         Err(error) => error::status(error),
     }
+}
+
+/// The status for what a response's body has failed with.
+pub(super) fn body_status(error: BoxError) -> Status {
+    let status = status(error);
+    // What the server says has no source. tonic knows no better of a connection that is lost in a body.
+    if status.source().is_some() {
+        lost(status)
+    } else {
+        status
+    }
+}
+
+/// The SDK tells a lost connection, which it retries, from a cancelled call by the status' source. That does not get through
+/// its callback, so the code has to say it. And tonic calls `UNKNOWN` what it does not look into.
+fn lost(status: Status) -> Status {
+    if !matches!(status.code(), Code::Cancelled | Code::Unknown) {
+        return status;
+    }
+    let mut lost = Status::unavailable(status.message());
+    lost.set_source(Arc::new(status));
+    lost
+}
+
+/// The metadata of the response belongs to the status too. Where both have a header, the response's counts, as with tonic.
+pub(super) fn with_metadata(mut status: Status, headers: &mut HeaderMap) -> Status {
+    let mut metadata = std::mem::take(status.metadata_mut()).into_headers();
+    metadata.extend(std::mem::take(headers));
+    *status.metadata_mut() = MetadataMap::from_headers(metadata);
+    status
 }
 
 fn is_transport(error: &(dyn Error + 'static)) -> bool {
@@ -45,6 +80,7 @@ fn is_transport(error: &(dyn Error + 'static)) -> bool {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tonic::transport::Endpoint;
     use tower::{ServiceExt, timeout::error::Elapsed};
 
@@ -54,6 +90,12 @@ mod tests {
         let request = http::Request::new(tonic::body::Body::empty());
         let error = channel.oneshot(request).await.unwrap_err();
         assert_eq!(status(error.into()).code(), Code::Unavailable);
+    }
+
+    #[test]
+    fn a_misuse_is_not_tried_again() {
+        let misuse = tower_temporal_core::CallError::Gone { operation: "x" };
+        assert_eq!(status(misuse.into()).code(), Code::FailedPrecondition);
     }
 
     #[test]
@@ -74,5 +116,62 @@ mod tests {
         let request = http::Request::new(tonic::body::Body::empty());
         let error = channel.oneshot(request).await.unwrap_err();
         assert_eq!(status(error.into()).code(), Code::Cancelled);
+    }
+
+    /// A server that reads a request, says this much of a response, and is gone.
+    async fn server_that_drops(mut connection: DuplexStream, response: Vec<u8>) {
+        const PREFACE: usize = 24;
+        const HEADERS: u8 = 1;
+        connection.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+        let mut preface = [0; PREFACE];
+        connection.read_exact(&mut preface).await.unwrap();
+        loop {
+            let mut head = [0; 9];
+            connection.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            connection.read_exact(&mut payload).await.unwrap();
+            if head[3] == HEADERS {
+                break;
+            }
+        }
+        connection.write_all(&response).await.unwrap();
+    }
+
+    /// An HTTP/2 frame.
+    fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, stream];
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_lost_on_the_way_is_unavailable() {
+        // `:status: 200` and `content-type: application/grpc`, by HPACK's static table.
+        let head = frame(1, 4, 1, b"\x88\x0f\x10\x10application/grpc");
+        let half_a_head = head[..14].to_vec();
+        let half_a_body = [head, frame(0, 0, 1, b"\0\0\0\0\x05he")].concat();
+        for (what, response) in [
+            ("no head", Vec::new()),
+            ("half a head", half_a_head),
+            ("half a body", half_a_body),
+        ] {
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let server = tokio::spawn(server_that_drops(server, response));
+            let mut client = Some(hyper_util::rt::TokioIo::new(client));
+            let connector = tower::service_fn(move |_| {
+                std::future::ready(client.take().ok_or("connected once"))
+            });
+            let channel =
+                Endpoint::from_static("http://memory").connect_with_connector_lazy(connector);
+            let service = crate::rpc::over(channel).into_service();
+            let request = http::Request::post("/a/b")
+                .body(crate::rpc::Body::new("hello"))
+                .unwrap();
+            let status = service.oneshot(request).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unavailable, "{what}: {status:?}");
+            server.await.unwrap();
+        }
     }
 }

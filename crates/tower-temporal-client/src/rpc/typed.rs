@@ -1,6 +1,6 @@
 //! Between a call as bytes and a call as messages.
 
-use super::{Body, Rpc, status::status, unary::Unary};
+use super::{Body, Rpc, read::Read, status::status};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use pin_project_lite::pin_project;
@@ -23,11 +23,11 @@ struct Original(Uri);
 ///
 /// # Errors
 ///
-/// `INTERNAL` if the message can't be decoded.
+/// `INVALID_ARGUMENT` if the message can't be decoded. The SDK does not try that again.
 pub fn decode_request<R: Rpc>(request: Request<Body>) -> Result<tonic::Request<R::Input>, Status> {
     let (mut parts, body) = request.into_parts();
     let message = R::Input::decode(body.into_message()).map_err(|error| {
-        Status::internal(format!(
+        Status::invalid_argument(format!(
             "`{}`: the request can't be decoded: {error}",
             R::NAME
         ))
@@ -49,7 +49,7 @@ fn encode_request<R: Rpc>(request: tonic::Request<R::Input>) -> Request<Body> {
         Some(Original(uri)) => uri,
         None => Uri::from_static(R::PATH),
     };
-    let mut request = Request::new(Body::new(message.encode_to_vec()));
+    let mut request = Request::new(Body::encode(&message));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_2;
@@ -74,7 +74,7 @@ pub fn encode_response<M: Message>(result: Result<tonic::Response<M>, Status>) -
     let (metadata, message, extensions) = response.into_parts();
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
-    let body = Body::new(message.encode_to_vec()).with_trailers(trailers);
+    let body = Body::encode(&message).with_trailers(trailers);
     let mut response = Response::new(body);
     *response.version_mut() = Version::HTTP_2;
     *response.headers_mut() = metadata.into_headers();
@@ -98,14 +98,16 @@ where
     }
 }
 
-/// A connection's service, seen as the method `R`: what a layer of [`on`](super::on()) is applied to.
+/// A connection's service, seen as the method `R`: what a layer of [`on`](super::on()) is applied to, and a client of one
+/// method.
 pub struct Typed<R, S> {
     inner: S,
     method: PhantomData<fn() -> R>,
 }
 
 impl<R, S> Typed<R, S> {
-    pub(super) const fn new(inner: S) -> Self {
+    /// Sees `inner` as the method `R`.
+    pub const fn new(inner: S) -> Self {
         Self {
             inner,
             method: PhantomData,
@@ -148,9 +150,7 @@ where
 
     fn call(&mut self, request: tonic::Request<R::Input>) -> Self::Future {
         TypedFuture {
-            step: Step::Calling {
-                future: self.inner.call(encode_request::<R>(request)),
-            },
+            read: Read::new(self.inner.call(encode_request::<R>(request))),
             method: PhantomData,
         }
     }
@@ -161,16 +161,8 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct TypedFuture<R, F, B> {
         #[pin]
-        step: Step<F, B>,
+        read: Read<F, B>,
         method: PhantomData<fn() -> R>,
-    }
-}
-
-pin_project! {
-    #[project = StepProj]
-    enum Step<F, B> {
-        Calling { #[pin] future: F },
-        Reading { #[pin] unary: Unary<B> },
     }
 }
 
@@ -185,31 +177,19 @@ where
     type Output = Result<tonic::Response<R::Output>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        loop {
-            match this.step.as_mut().project() {
-                StepProj::Calling { future } => {
-                    let response = ready!(future.poll(cx)).map_err(|error| status(error.into()))?;
-                    this.step.set(Step::Reading {
-                        unary: Unary::new(response),
-                    });
-                }
-                StepProj::Reading { unary } => {
-                    let (headers, message) = ready!(unary.poll(cx))?;
-                    let message = R::Output::decode(message).map_err(|error| {
-                        Status::internal(format!(
-                            "`{}`: the response can't be decoded: {error}",
-                            R::NAME
-                        ))
-                    })?;
-                    return Poll::Ready(Ok(tonic::Response::from_parts(
-                        MetadataMap::from_headers(headers),
-                        message,
-                        http::Extensions::new(),
-                    )));
-                }
-            }
-        }
+        let answer = ready!(self.project().read.poll(cx))?.into_result()?;
+        let (headers, message) = answer.into_parts();
+        let message = R::Output::decode(message).map_err(|error| {
+            Status::internal(format!(
+                "`{}`: the response can't be decoded: {error}",
+                R::NAME
+            ))
+        })?;
+        Poll::Ready(Ok(tonic::Response::from_parts(
+            MetadataMap::from_headers(headers),
+            message,
+            http::Extensions::new(),
+        )))
     }
 }
 

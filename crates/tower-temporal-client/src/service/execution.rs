@@ -128,6 +128,12 @@ impl From<&str> for ActivityExecution {
     }
 }
 
+impl From<&String> for ActivityExecution {
+    fn from(activity_id: &String) -> Self {
+        activity_id.clone().into()
+    }
+}
+
 impl<C, A> From<&temporalio_client::ActivityHandle<C, A>> for ActivityExecution
 where
     A: temporalio_common::ActivityDefinition,

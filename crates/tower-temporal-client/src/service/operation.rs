@@ -1,3 +1,5 @@
+use temporalio_client::RpcOptions;
+use tonic::Code;
 use tower_temporal_core::Operation;
 
 /// A call of [`ClientService`](super::ClientService).
@@ -7,5 +9,27 @@ pub trait ClientOperation: Operation<Context = ()> {
     /// Calls that read are. Of those that change something, the server must be able to tell that it has seen them: a
     /// signal by its request id, an update by its update id, a start by a workflow id that can't be used twice.
     /// [`IdempotentRetry`](super::IdempotentRetry) asks this before it repeats a call whose outcome is not known.
-    fn is_idempotent(input: &Self::Input) -> bool;
+    fn is_idempotent(input: &Self::Input) -> bool {
+        let _ = input;
+        false
+    }
+
+    /// Whether a repeat that is answered with this code says that what the call is for is so already: a schedule that is
+    /// deleted again is not found.
+    fn is_done(code: Code) -> bool {
+        let _ = code;
+        false
+    }
+
+    /// The id that [`RequestIdLayer`](super::RequestIdLayer) makes the server's, with which the call is idempotent.
+    fn request_id(input: &Self::Input) -> Option<&str> {
+        let _ = input;
+        None
+    }
+
+    /// Controls for the requests to the server, such as their metadata. The SDK has none for standalone activities.
+    fn rpc_options(input: &Self::Input) -> Option<&RpcOptions>;
+
+    /// Controls for the requests to the server, to be changed.
+    fn rpc_options_mut(input: &mut Self::Input) -> Option<&mut RpcOptions>;
 }

@@ -1,5 +1,6 @@
-use super::ClientOperation;
-use std::{fmt, sync::Arc, time::Duration};
+use super::{ClientOperation, RequestIdLayer};
+use std::{any::Any, error::Error, fmt, sync::Arc, time::Duration};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Code;
 use tower::{
     retry::{
@@ -11,7 +12,7 @@ use tower::{
     },
     util::rng::HasherRng,
 };
-use tower_temporal_core::{ErrorKind, Request, error};
+use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 
 /// A policy for [`tower::retry`] that repeats a call only where that is safe.
 ///
@@ -37,36 +38,96 @@ use tower_temporal_core::{ErrorKind, Request, error};
 ///   `ABORTED`, `INTERNAL` or `UNKNOWN`.
 /// - Anything else would fail again.
 ///
-/// | request | is idempotent |
-/// |---|---|
-/// | queries, descriptions, results, lists, counts | always |
-/// | signals, updates, cancellations of workflows | by the id in their options, which `new` gives them |
-/// | starts of workflows and activities, updates with start | with the reuse policy `RejectDuplicate` (and no `TerminateExisting`) |
-/// | terminations, cancellations of activities | if they name a run |
-/// | schedules: create, send update, delete, pause, unpause | always |
-/// | schedules: update by a function, trigger, backfill | never |
-/// | signal with start | never |
-/// | failing an activity from outside | by task token; by its id the next attempt would fail too |
-/// | other calls about async activities | always |
+/// | request | is idempotent | with [`request_ids`](Self::request_ids) |
+/// |---|---|---|
+/// | queries, descriptions, results, counts | always | |
+/// | lists and histories, which are streams | always, but there is nothing to repeat: [they come at once](super#streams) | |
+/// | starts of workflows | with the reuse policy `RejectDuplicate` (and no `TerminateExisting`) | always |
+/// | updates with start | as starts, by the id in their options, which `new` gives them | always |
+/// | signals with start | never | always |
+/// | starts of standalone activities | with the reuse policy `RejectDuplicate` | |
+/// | signals, updates, cancellations of workflows | by the id in their options, which `new` gives them | |
+/// | terminations, cancellations of activities | if they name a run | |
+/// | schedules: create, send update, delete, pause, unpause | always | always |
+/// | schedules: update by a function, trigger, backfill | never | always |
+/// | completing an async activity, reporting it as cancelled, a heartbeat | by task token, or by ids of which one names a run | |
+/// | failing an async activity | by task token; by its id the next attempt would fail too | |
 ///
-/// The SDK makes a request id of its own for each start, and has no option for it. So what makes a repeated start the
-/// same start is its workflow id: with `RejectDuplicate` the server starts a workflow of that id once, and a repeat of
-/// a start that did arrive is answered with `AlreadyStarted` and the run's id. With `AllowDuplicate`, the default, a
-/// workflow that has ended meanwhile would be started again. (Beneath this policy the SDK's connection retries by
-/// itself, with one request id: see [`RetryOptions`](temporalio_client::RetryOptions).)
+/// # What a repeat is answered
+///
+/// The first try may have arrived after all. To the server most repeats are then the same call, and answered as that one was. Not
+/// these:
+///
+/// - A start with `RejectDuplicate` fails with `AlreadyStarted`, which has the id of the run that the first try started,
+///   if it was the first try. With [`request_ids`](Self::request_ids) it is answered with the run itself; so is a schedule that is created,
+///   which is `ALREADY_EXISTS` otherwise.
+/// - A schedule that is deleted, a workflow or activity that is terminated, is not found by the repeat. That comes to `Ok(())`
+///   here: it is as the caller wants it.
+/// - An async activity that is completed is not found either. It stays an error, since it may as well have timed out.
+///
+/// # How safe that is
+///
+/// The server knows the ids of signals, updates and cancellations for each *run*. One that names no run may come to the next run,
+/// and is a new one there, if the workflow continued as new or was started again between two tries: name the run (a
+/// handle does) where that matters. Likewise, between two tries
+///
+/// - a workflow id whose run has ended, and that somebody else has started and seen end, is started again (unless it is
+///   `RejectDuplicate`);
+/// - a schedule that was deleted and created again is deleted again;
+/// - what somebody else has changed in a schedule is overwritten by a prepared update: the SDK sends no conflict token;
+/// - an activity id that a workflow uses twice in one run is not told apart by the run.
+///
+/// These windows are as long as the waits and tries of one call.
 ///
 /// # How often
 ///
-/// At most three times, after waits that begin with 50 ms and double up to 2 s, give or take a random part; and no more
-/// than a fifth of the calls that succeed, plus ten in a second: the [`TpsBudget`] is shared by all clones of the
-/// policy.
+/// At most three times, after waits that begin with 50 ms and double up to 2 s, give or take a random part, and are no shorter
+/// than an [`Overloaded`] asks for; and no more than a fifth of the calls that succeed, plus ten in a second: the
+/// [`TpsBudget`] is shared by all clones of the policy.
+///
+/// # The SDK's own retries
+///
+/// Beneath, the SDK's connection repeats each request by itself: up to ten times, for up to ten seconds, on nearly the same
+/// statuses. So this policy sees an `UNAVAILABLE` only after ten seconds, its retries multiply with those, and a
+/// [`tower::timeout`] of ten seconds around it ends the call before its first. Have one of the two:
+///
+/// ```
+/// use std::time::Duration;
+/// use temporalio_client::{ConnectionOptions, RetryOptions, Url};
+/// use tower::{ServiceBuilder, retry::RetryLayer};
+/// use tower_temporal_client::service::{ClientService, IdempotentRetry};
+///
+/// # fn example(url: Url) -> ConnectionOptions {
+/// let options = ConnectionOptions::new(url)
+///     .retry_options(RetryOptions::no_retries())
+///     .build();
+/// # options
+/// # }
+///
+/// # fn stack(client: temporalio_client::Client) {
+/// let service = ServiceBuilder::new()
+///     // For the call, with its retries …
+///     .timeout(Duration::from_secs(10))
+///     .layer(RetryLayer::new(IdempotentRetry::new()))
+///     // … and for each try. One that hangs would otherwise use up all the time there is.
+///     .timeout(Duration::from_secs(3))
+///     .service(ClientService::new(client));
+/// # let _ = service;
+/// # }
+/// ```
+///
+/// Do this on a connection that no worker shares: workers rely on the SDK's retries. The timeouts are for calls that do not wait; for
+/// those that do see [Waiting](super#waiting).
 #[derive(Clone)]
 pub struct IdempotentRetry {
     retries: u32,
     waits: Waits,
     budget: Arc<TpsBudget>,
+    request_ids: Option<RequestIdLayer>,
     /// It is there from the first repeat of a call on.
     backoff: Option<ExponentialBackoff>,
+    /// Whether an earlier try of the call may have arrived.
+    may_be_done: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +155,9 @@ impl IdempotentRetry {
                 max: Duration::from_secs(2),
             },
             budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 0.2)),
+            request_ids: None,
             backoff: None,
+            may_be_done: false,
         }
     }
 
@@ -121,14 +184,31 @@ impl IdempotentRetry {
         self
     }
 
-    fn backoff(&mut self) -> &mut ExponentialBackoff {
+    /// Repeats calls that the server knows by their request id, for a client whose connection has this layer.
+    ///
+    /// A layer that was not put into any connection is not relied on.
+    pub fn request_ids(mut self, layer: &RequestIdLayer) -> Self {
+        self.request_ids = Some(layer.clone());
+        self
+    }
+
+    fn is_safe<O: ClientOperation>(&self, request: &Request<O>) -> bool {
+        let is_known = |layer: &RequestIdLayer| layer.is_applied();
+        O::is_idempotent(request)
+            || O::request_id(request).is_some() && self.request_ids.as_ref().is_some_and(is_known)
+    }
+
+    /// A wait before the next try, which is at least this long.
+    fn wait(&mut self, at_least: Duration) -> Sleep {
         let waits = self.waits;
-        self.backoff.get_or_insert_with(|| {
+        let backoff = self.backoff.get_or_insert_with(|| {
             let maker = waits.maker();
             maker
                 .expect("the waits were looked at when they were set")
                 .make_backoff()
-        })
+        });
+        let end = backoff.next_backoff().deadline();
+        sleep_until(end.max(Instant::now() + at_least))
     }
 }
 
@@ -142,9 +222,10 @@ impl<O, T, E> Policy<Request<O>, T, E> for IdempotentRetry
 where
     O: ClientOperation,
     O::Input: Clone,
+    T: 'static,
     E: 'static,
 {
-    type Future = <ExponentialBackoff as Backoff>::Future;
+    type Future = Sleep;
 
     fn retry(
         &mut self,
@@ -155,25 +236,50 @@ where
             self.budget.deposit();
             return None;
         };
+        let retry_after = retry_after(error);
         let is_safe = match Failure::of::<O, E>(error) {
             Failure::Answer => {
                 self.budget.deposit();
+                if self.may_be_done && O::is_done(error::kind_of::<O, E>(error).code()) {
+                    succeed(result);
+                }
                 false
             }
             Failure::NotMade => true,
-            Failure::NotKnown => O::is_idempotent(request),
+            Failure::NotKnown => {
+                self.may_be_done = true;
+                self.is_safe(request)
+            }
             Failure::Final => false,
         };
         if !is_safe || self.retries == 0 || !self.budget.withdraw() {
             return None;
         }
         self.retries -= 1;
-        Some(self.backoff().next_backoff())
+        Some(self.wait(retry_after.unwrap_or_default()))
     }
 
     fn clone_request(&mut self, request: &Request<O>) -> Option<Request<O>> {
         Some(request.clone())
     }
+}
+
+/// A call that has been done has succeeded, if there is nothing else to say of it.
+fn succeed<T: 'static, E: 'static>(result: &mut Result<T, E>) {
+    let result: &mut dyn Any = result;
+    if let Some(result) = result.downcast_mut::<Result<(), E>>() {
+        *result = Ok(());
+    }
+}
+
+/// When a middleware that had no room for the call expects to have some.
+fn retry_after<E: 'static>(error: &E) -> Option<Duration> {
+    let error: &dyn Any = error;
+    let error: &(dyn Error + 'static) = match error.downcast_ref::<BoxError>() {
+        Some(error) => error.as_ref(),
+        None => error.downcast_ref::<Overloaded>()?,
+    };
+    error::find_in::<Overloaded>(error)?.retry_after
 }
 
 impl fmt::Debug for IdempotentRetry {
@@ -229,8 +335,8 @@ impl Failure {
 mod tests {
     use super::*;
     use crate::service::{
-        Execution, FailAsyncActivity, QueryWorkflow, SignalWithStartWorkflow, SignalWorkflow,
-        StartWorkflow, TerminateWorkflow, UpdateSchedule,
+        CompleteAsyncActivity, DeleteSchedule, Execution, FailAsyncActivity, QueryWorkflow,
+        SignalWithStartWorkflow, SignalWorkflow, StartWorkflow, TerminateWorkflow, UpdateSchedule,
     };
     use std::collections::HashSet;
     use temporalio_client::{
@@ -241,7 +347,7 @@ mod tests {
     use temporalio_common::{data_converters::RawValue, error::ApplicationFailure};
     use tonic::Status;
     use tower::{
-        BoxError, ServiceBuilder, ServiceExt, load_shed::error::Overloaded, retry::RetryLayer,
+        ServiceBuilder, ServiceExt, load_shed::error::Overloaded as Shed, retry::RetryLayer,
     };
     use tower_temporal_core::Denied;
     use tower_test::mock;
@@ -374,10 +480,69 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_not_made_is_repeated_whatever_it_is() {
-        let overloaded = || BoxError::from(Overloaded::new());
+        let overloaded = || BoxError::from(Shed::new());
         assert_eq!(
             tries(start(WorkflowIdReusePolicy::AllowDuplicate), overloaded).await,
             3
+        );
+    }
+
+    #[tokio::test]
+    async fn a_start_with_a_request_id_is_repeated_if_a_connection_has_the_layer() {
+        let unavailable = || Err(status::<Start>(Code::Unavailable));
+        let send = async |policy| {
+            let request = start(WorkflowIdReusePolicy::AllowDuplicate);
+            send(policy, request, [unavailable(), Ok(())]).await.0
+        };
+        let layer = RequestIdLayer::new();
+        let policy = quick().request_ids(&layer);
+        assert_eq!(send(policy.clone()).await.len(), 1, "no connection has it");
+        let _connection = tower_layer::Layer::layer(&layer, ());
+        let arrived = send(policy).await;
+        assert_eq!(arrived.len(), 2);
+        let [first, second] = [0, 1].map(|i| Start::request_id(&arrived[i]));
+        assert!(first.is_some());
+        assert_eq!(first, second);
+    }
+
+    #[tokio::test]
+    async fn what_a_repeat_finds_done_has_succeeded() {
+        let delete = || DeleteSchedule::new("daily", Default::default());
+        let not_found = || Err(status::<DeleteSchedule>(Code::NotFound));
+        let unavailable = || Err(status::<DeleteSchedule>(Code::Unavailable));
+        let (arrived, result) = send(quick(), delete(), [unavailable(), not_found()]).await;
+        assert_eq!(arrived.len(), 2);
+        result.expect("the first try has deleted it");
+        let (_, result) = send(quick(), delete(), [not_found()]).await;
+        result.expect_err("there was none to delete");
+        // What was turned away has deleted nothing.
+        let overloaded = Err(Overloaded { retry_after: None }.into());
+        let (arrived, result) = send(quick(), delete(), [overloaded, not_found()]).await;
+        assert_eq!(arrived.len(), 2);
+        result.expect_err("there was none to delete");
+        let (_, result) = send(
+            quick(),
+            signal(),
+            [
+                Err(status::<Signal>(Code::Unavailable)),
+                Err(status::<Signal>(Code::NotFound)),
+            ],
+        )
+        .await;
+        result.expect_err("a workflow that is not there was not signalled");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_room_says_when_to_come_again() {
+        let retry_after = Some(Duration::from_secs(7));
+        let began = Instant::now();
+        let answers = [Err(Overloaded { retry_after }.into()), Ok(())];
+        let (arrived, _) = send(quick(), signal(), answers).await;
+        assert_eq!(arrived.len(), 2);
+        let waited = began.elapsed();
+        assert!(
+            (7..8).contains(&waited.as_secs()),
+            "it said seven seconds: {waited:?}"
         );
     }
 
@@ -470,6 +635,12 @@ mod tests {
         let token = ActivityIdentifier::TaskToken(b"token".to_vec().into());
         assert!(is_idempotent(&fail(token)));
         let by_id = ActivityIdentifier::by_id_workflow("order-1", "", "charge");
-        assert!(!is_idempotent(&fail(by_id)));
+        assert!(!is_idempotent(&fail(by_id.clone())));
+
+        let complete =
+            |identifier| CompleteAsyncActivity::new(identifier, Some(1), Default::default());
+        assert!(!is_idempotent(&complete(by_id)), "the run may be the next");
+        let in_run = ActivityIdentifier::by_id_workflow("order-1", "run", "charge");
+        assert!(is_idempotent(&complete(in_run)));
     }
 }

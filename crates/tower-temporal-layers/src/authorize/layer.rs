@@ -1,9 +1,9 @@
-use super::{Authorize, ByValue, Verdict};
-use crate::CallInfo;
+use super::{Authorize, AuthorizeBy, Verdict};
+use crate::{CallInfo, key::RequestKey};
 use std::fmt;
 use tower_layer::Layer;
 use tower_temporal_core::{
-    BoxError, ContextKey, Intercept, Intercepted, Operation, ReplaySafe, Request, Scope,
+    BoxError, Intercept, Intercepted, Operation, ReplaySafe, Request, Scope,
 };
 
 /// Lets only those calls pass that a policy allows. See the [module](super).
@@ -19,16 +19,17 @@ impl<A: Authorize> AuthorizeLayer<A> {
     }
 }
 
-impl AuthorizeLayer<()> {
-    /// Lets those calls pass that `policy` allows, which is given the value of `K` that surrounds the call, if there is one.
-    pub const fn by_value<K, F, V>(policy: F) -> AuthorizeLayer<ByValue<K, F>>
+impl<Q, F> AuthorizeLayer<AuthorizeBy<Q, F>> {
+    /// Lets those calls pass that `policy` allows, which is given the call's key, if it has one: the value that surrounds it, with
+    /// [`by_value`](crate::key::by_value), or what a [`RequestKey`] of your own takes from a header.
+    pub const fn by<V>(key: Q, policy: F) -> Self
     where
-        K: ContextKey,
-        F: Fn(Option<&K::Value>, &CallInfo<'_>) -> V,
+        Q: RequestKey,
+        F: Fn(Option<&Q::Key>, &CallInfo<'_>) -> V,
         V: Verdict,
     {
-        AuthorizeLayer {
-            policy: ByValue::new(policy),
+        Self {
+            policy: AuthorizeBy::new(key, policy),
         }
     }
 }

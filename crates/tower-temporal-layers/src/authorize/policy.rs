@@ -1,6 +1,6 @@
-use crate::CallInfo;
-use std::{fmt, marker::PhantomData};
-use tower_temporal_core::{ContextKey, Denied, Operation, Request, Scope};
+use crate::{CallInfo, key::RequestKey};
+use std::fmt;
+use tower_temporal_core::{Denied, Operation, Request};
 
 /// Says whether a call is allowed.
 ///
@@ -55,44 +55,36 @@ where
     }
 }
 
-/// A policy that is given the value of `K`: see [`AuthorizeLayer::by_value`](super::AuthorizeLayer::by_value).
-pub struct ByValue<K, F> {
+/// A policy that is given a key of the call: see [`AuthorizeLayer::by`](super::AuthorizeLayer::by).
+#[derive(Clone, Copy)]
+pub struct AuthorizeBy<Q, F> {
+    key: Q,
     policy: F,
-    key: PhantomData<fn() -> K>,
 }
 
-impl<K, F> ByValue<K, F> {
-    pub(super) const fn new(policy: F) -> Self {
-        Self {
-            policy,
-            key: PhantomData,
-        }
+impl<Q, F> AuthorizeBy<Q, F> {
+    pub(super) const fn new(key: Q, policy: F) -> Self {
+        Self { key, policy }
     }
 }
 
-impl<K, F, V> Authorize for ByValue<K, F>
+impl<Q, F, V> Authorize for AuthorizeBy<Q, F>
 where
-    K: ContextKey,
-    F: Fn(Option<&K::Value>, &CallInfo<'_>) -> V,
+    Q: RequestKey,
+    F: Fn(Option<&Q::Key>, &CallInfo<'_>) -> V,
     V: Verdict,
 {
     fn authorize<O: Operation>(&self, request: &Request<O>) -> Result<(), Denied> {
         let call = CallInfo::new(request);
-        let value = O::Scope::get::<K>(request.context());
-        (self.policy)(value.as_deref(), &call).on(&call)
+        let key = self.key.key(request);
+        (self.policy)(key.as_ref(), &call).on(&call)
     }
 }
 
-impl<K, F: Clone> Clone for ByValue<K, F> {
-    fn clone(&self) -> Self {
-        Self::new(self.policy.clone())
-    }
-}
-
-impl<K: ContextKey, F> fmt::Debug for ByValue<K, F> {
+impl<Q: fmt::Debug, F> fmt::Debug for AuthorizeBy<Q, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByValue")
-            .field("header", &K::HEADER)
+        f.debug_struct("AuthorizeBy")
+            .field("key", &self.key)
             .finish_non_exhaustive()
     }
 }

@@ -27,6 +27,8 @@
 //! those of an activity's own code inside of the stack, where layers see the failure it makes of them, and those of layers
 //! around the stack. There this layer is for the layers outside of it: they see an error, rather than being unwound through.
 //!
+//! For an error of your own a `MapErrorLayer` outside replaces it, where it finds a [`Panicked`].
+//!
 //! With `panic = "abort"` there is nothing to catch.
 //!
 //! # Workflows

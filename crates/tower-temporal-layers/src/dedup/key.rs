@@ -1,4 +1,5 @@
 use crate::key::RequestKey;
+use std::fmt::Display;
 use tower_temporal_core::{Repeatable, Request};
 
 /// Names a call in a store.
@@ -19,12 +20,15 @@ impl DedupKey for ByIdentity {
     }
 }
 
-/// Names a call by a [`RequestKey`].
+/// Names a call by the type of its activity and a [`RequestKey`].
 #[derive(Clone, Copy, Debug)]
 pub struct ByKey<Q>(pub(super) Q);
 
-impl<Q: RequestKey<Key = String>> DedupKey for ByKey<Q> {
+impl<Q: RequestKey<Key: Display>> DedupKey for ByKey<Q> {
     fn key<O: Repeatable>(&self, request: &Request<O>) -> Option<String> {
-        self.0.key(request)
+        let key = self.0.key(request)?;
+        let activity_type = request.target().activity_type.unwrap_or_default();
+        // In quotes, so that no type and key look like others.
+        Some(format!("{activity_type:?} {key}"))
     }
 }

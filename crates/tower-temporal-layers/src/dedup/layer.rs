@@ -1,6 +1,6 @@
 use super::{ByIdentity, ByKey, Dedup, Store};
 use crate::key::RequestKey;
-use std::fmt;
+use std::fmt::{self, Display};
 use temporalio_common::data_converters::PayloadConverter;
 use tower_layer::Layer;
 
@@ -24,8 +24,8 @@ impl<T: Store> DedupLayer<T> {
 }
 
 impl<T, Q> DedupLayer<T, Q> {
-    /// Names activities in the store by `key`.
-    pub fn key<R: RequestKey<Key = String>>(self, key: R) -> DedupLayer<T, ByKey<R>> {
+    /// Names activities in the store by their type and `key`.
+    pub fn key<R: RequestKey<Key: Display>>(self, key: R) -> DedupLayer<T, ByKey<R>> {
         DedupLayer {
             store: self.store,
             key: ByKey(key),

@@ -45,10 +45,14 @@
 //!
 //! # The key
 //!
-//! An activity is known by its namespace, its workflow's id and run id, and its own id
+//! An activity is known by its namespace, its workflow's id and run id, its type, its own id, and when it was scheduled first
 //! ([`Repeatable::identity`](tower_temporal_core::Repeatable::identity)): the same for all its attempts, and for nothing else.
-//! With [`key`](DedupLayer::key) it is what you say, and the layer becomes a cache: the same answer for the same user, or for the
-//! same document. `None` passes the store by.
+//! For a local activity the time is left out, since only one worker knows it. Do not give the same id twice in a run to local
+//! activities; the SDK does not. One that waits long for its next attempt comes back with a new id, and is done again.
+//!
+//! With [`key`](DedupLayer::key) it is the activity's type and what you say, and the layer becomes a cache: the same answer for the
+//! same user, or for the same document. `None` passes the store by. What the answer depends on has to be in the key; a
+//! namespace and a user are not, unless you put them there.
 //!
 //! # The store
 //!

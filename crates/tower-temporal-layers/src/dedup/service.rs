@@ -75,7 +75,7 @@ async fn encode_and_put<O: Repeatable, T: Store>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CallInfo;
+    use crate::{CallInfo, dedup::ByKey};
     use std::{
         collections::HashMap,
         sync::{Arc, Mutex},
@@ -171,6 +171,13 @@ mod tests {
             );
             assert_eq!(run.await.unwrap(), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_one_of_its_activity_type() {
+        let key = ByKey(|_: &CallInfo<'_>| Some(7));
+        let request = Request::<ActivityInboundProbe>::new(1.into(), ());
+        assert_eq!(key.key(&request).as_deref(), Some(r#""" 7"#));
     }
 
     #[tokio::test]

@@ -26,28 +26,43 @@
 //! ```
 //!
 //! The layers are `Clone`, and clones share the limit. So one layer, cloned into the stacks of several clients or workers,
-//! limits them together. For a limit on all calls at a time there is [`tower::limit::GlobalConcurrencyLimitLayer`].
+//! limits them together. For all calls, by no key, there are [`RateLimitLayer`] and [`ConcurrencyLimitLayer`].
 //!
 //! # Waiting, or not
 //!
 //! A call that is over the limit waits. With `shed` it fails instead, with [`Overloaded`](tower_temporal_core::Overloaded):
-//! `RESOURCE_EXHAUSTED` for a client; an activity fails with a `next_retry_delay`, so that the server keeps it until there is
-//! room. An activity that waits takes a slot of its worker and its `start_to_close` timeout runs, so shedding suits activities
-//! better, unless the waits are short.
+//! `RESOURCE_EXHAUSTED` for a client; an activity fails with a `next_retry_delay`, and the server keeps it for that long.
 //!
-//! [`RateLimitLayer`] waits in `poll_ready`, as tower's own limits do, so that `load_shed` and the like work around it. A key
-//! is only known with the request, so the keyed limits wait when they are called: they are a [`Gate`](crate::gate::Gate).
-//! They are not aware of each other, and a call that waits for one may have been let through by the other.
+//! - An activity that *waits* takes a slot of its worker, and its `start_to_close` timeout runs. Put a
+//!   [`TimeoutLayer`](https://docs.rs/tower-temporal-layers/latest/tower_temporal_layers/timeout/index.html) outside of the limit,
+//!   which ends it before the server does.
+//! - An activity that is *shed* has failed an attempt, and that counts for the `maximum_attempts` of its retry policy: bound its
+//!   tries by `schedule_to_close` rather than by their number. Nothing is reserved for it. Many that are shed at once are told
+//!   the same time, come back together, and those that find no room then are shed again.
+//!
+//! So shed where few calls are over the limit, or the waits are long. What is best for a whole task queue is not to have
+//! activities come that can't run: the worker's own `max_outstanding_activities`, and the server's limit of a task queue's rate.
+//!
+//! [`RateLimitLayer`] waits in `poll_ready`, as tower's own limits do, so that `load_shed` and the like work around it. What is
+//! inside has to be ready before it takes of the rate. A concurrency limit has to let long polls pass, and a key is only known
+//! with the request, so the others wait when they are called: they are a [`Gate`](crate::gate::Gate). They are not aware of each
+//! other, and a call that waits for one may have been let through by the other.
 //!
 //! Waiting calls of a concurrency limit are served in their order. Those of a rate limit try again when there should be room,
 //! and who comes first is served first.
+//!
+//! # Long polls
+//!
+//! A client that waits for a workflow's result, or for an update's, makes calls that wait at the server. Concurrency limits let
+//! them pass, since they would keep places for hours in which others could be made, unless
+//! [`long_polls`](ConcurrencyLimitLayer::long_polls) says otherwise. To a rate they are calls like any other.
 //!
 //! # Keys
 //!
 //! A key comes from a [`RequestKey`](crate::key::RequestKey): a closure, or
 //! [`by_value`](crate::key::by_value) for the user a call is made for. A call without a key is not limited. Keys that
-//! are not in use are forgotten: of a concurrency limit at once, of a rate limit when their number has doubled since
-//! the last time.
+//! are not in use are forgotten: of a concurrency limit at once, of a rate limit from time to time, after as
+//! many calls as there are keys.
 //!
 //! # Workflows
 //!
@@ -61,7 +76,10 @@ mod rate;
 use std::hash::Hash;
 
 pub use self::{
-    concurrency::{ConcurrencyAdmission, ConcurrencyGate, KeyedConcurrencyLimitLayer, Place},
+    concurrency::{
+        ConcurrencyAdmission, ConcurrencyGate, ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer,
+        Place,
+    },
     keyed::{KeyedRateLimitLayer, RateAdmission, RateGate},
     rate::{RateLimit, RateLimitFuture, RateLimitLayer},
 };

@@ -127,6 +127,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn details_stay_too() {
+        let own = ApplicationFailure::builder("x")
+            .details("more".to_owned())
+            .build();
+        let map = |failed: &mut Failed| {
+            failed.non_retryable();
+        };
+        let error = mapped(map, ProbeError::Middleware(own.into())).await;
+        let ProbeError::Middleware(error) = error else {
+            panic!("the error should be a failure")
+        };
+        let failure: &ApplicationFailure = error.downcast_ref().unwrap();
+        assert!(failure.is_non_retryable());
+        assert_eq!(failure.details().unwrap(), Some("more".to_owned()));
+    }
+
+    #[tokio::test]
     async fn an_error_can_be_replaced() {
         let map = |failed: &mut Failed| {
             failed.replace(tonic::Status::not_found("gone"));

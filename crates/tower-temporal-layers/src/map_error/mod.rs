@@ -40,7 +40,11 @@
 //! completes later or was cancelled, a workflow that continues as new, a failure marked benign.
 //!
 //! When it changes something, the failure that is reported has the message it had, what the closure says, and else what
-//! it said before; the error as it was is its cause. When it does not, the error passes untouched.
+//! it said before, details included; the error as it was is its cause, so a message can be there twice. When it does not,
+//! the error passes untouched.
+//!
+//! Details that have not been encoded yet, as those an activity fails with, are encoded by the SDK's default payload converter
+//! then.
 //!
 //! [`replace`](Failed::replace) is for any error in place of the one there is. In a client's stack it is the only change that
 //! matters: a client's errors are not retried by the server.

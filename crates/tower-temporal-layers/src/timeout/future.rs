@@ -6,35 +6,46 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Sleep, sleep};
-use tower::timeout::error::Elapsed;
-use tower_temporal_core::BoxError;
+use tower::{timeout::error::Elapsed, util::Oneshot};
+use tower_service::Service;
+use tower_temporal_core::{BoxError, Operation, Request};
 
 pin_project! {
     /// The future of [`Timeout`](super::Timeout).
     #[must_use = "futures do nothing unless polled"]
-    pub struct TimeoutFuture<F> {
+    pub struct TimeoutFuture<O, S>
+    where
+        O: Operation,
+        S: Service<Request<O>>,
+    {
+        // It waits until what is inside is ready, and calls it then: both take of the time.
         #[pin]
-        inner: F,
+        inner: Oneshot<S, Request<O>>,
         #[pin]
         sleep: Option<Sleep>,
     }
 }
 
-impl<F> TimeoutFuture<F> {
-    pub(super) fn new(inner: F, limit: Option<Duration>) -> Self {
+impl<O, S> TimeoutFuture<O, S>
+where
+    O: Operation,
+    S: Service<Request<O>>,
+{
+    pub(super) fn new(inner: S, request: Request<O>, limit: Option<Duration>) -> Self {
         Self {
-            inner,
+            inner: Oneshot::new(inner, request),
             sleep: limit.map(sleep),
         }
     }
 }
 
-impl<F, T, E> Future for TimeoutFuture<F>
+impl<O, S> Future for TimeoutFuture<O, S>
 where
-    F: Future<Output = Result<T, E>>,
-    E: Into<BoxError>,
+    O: Operation,
+    S: Service<Request<O>>,
+    S::Error: Into<BoxError>,
 {
-    type Output = Result<T, BoxError>;
+    type Output = Result<S::Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -48,8 +59,14 @@ where
     }
 }
 
-impl<F> fmt::Debug for TimeoutFuture<F> {
+impl<O, S> fmt::Debug for TimeoutFuture<O, S>
+where
+    O: Operation,
+    S: Service<Request<O>>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimeoutFuture").finish_non_exhaustive()
+        f.debug_struct("TimeoutFuture")
+            .field("operation", &O::NAME)
+            .finish_non_exhaustive()
     }
 }

@@ -12,13 +12,17 @@
 //! // For activities: a second less than the server gives them.
 //! let activity = TimeoutLayer::deadline().margin(Duration::from_secs(1)).layer(Terminal);
 //! # let _ = activity;
-//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! # assert_eq!(probe::call::<ClientProbe, _, _>(client, 1, |_| Ok(7)).await.unwrap(), 7);
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! # assert_eq!(probe::call::<ClientProbe, _, _>(client.clone(), 1, |_| Ok(7)).await.unwrap(), 7);
+//! # let start = tokio::time::Instant::now();
+//! # let late = tower_temporal_core::call::Call::<ClientProbe, _, _>::new(client, 1.into(), (), |_| Box::pin(std::future::pending()));
+//! # assert_eq!(late.await.unwrap_err().to_string(), "middleware failed: request timed out");
+//! # assert_eq!(start.elapsed().as_secs(), 10);
 //! # });
 //! ```
 //!
 //! A call that takes longer is dropped, and fails with tower's [`Elapsed`]: `DEADLINE_EXCEEDED` for a client, a retryable
-//! failure for an activity. Three things are more than [`tower::timeout`] does:
+//! failure for an activity. Four things are more than [`tower::timeout`] does:
 //!
 //! - **The server is told.** Each request of a client's call carries the deadline (`rpc_options.timeout`), unless it has a
 //!   shorter one already. So the server does not work on what nobody waits for.
@@ -27,6 +31,9 @@
 //! - **An activity's own deadline counts.** The server gives up an attempt when its `start_to_close` or `schedule_to_close`
 //!   timeout is over, and then nobody learns how far the activity got. The layer ends it a
 //!   [`margin`](TimeoutLayer::margin) earlier, so that the failure is reported, and retried as a failure.
+//! - **Waiting inside counts.** The server's clock runs while an activity waits for a limit. So the layer is always ready, and
+//!   waits for what is inside with the request in hand: put limits inside of it, and what reacts to readiness, such as
+//!   `load_shed`, too.
 //!
 //! An activity's deadline is a time of the server's clock, and is compared with this machine's, as in Temporal's Go SDK. Clocks
 //! that differ by less than the margin do no harm.

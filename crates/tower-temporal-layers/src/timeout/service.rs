@@ -19,15 +19,17 @@ impl<S> Timeout<S> {
 impl<O, S> Service<Request<O>> for Timeout<S>
 where
     O: Operation,
-    S: Service<Request<O>>,
+    S: Service<Request<O>> + Clone,
     S::Error: Into<BoxError>,
 {
     type Response = S::Response;
     type Error = BoxError;
-    type Future = TimeoutFuture<S::Future>;
+    type Future = TimeoutFuture<O, S>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+    /// Ready at once: the deadline is the request's, so it is only kept for what is inside if that is waited for with the
+    /// request in hand.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<O>) -> Self::Future {
@@ -35,7 +37,7 @@ where
         if let Some(limit) = limit {
             O::limit_timeout(&mut request, limit);
         }
-        TimeoutFuture::new(self.inner.call(request), limit)
+        TimeoutFuture::new(self.inner.clone(), request, limit)
     }
 }
 
@@ -55,6 +57,7 @@ mod tests {
         probe::{self, ProbeError, ProbeInput},
         scope::TaskScope,
     };
+    use tower_test::mock;
 
     /// What this module looks at of a call.
     #[derive(Clone, Debug, Default)]
@@ -154,6 +157,32 @@ mod tests {
         let layer = TimeoutLayer::new(5 * SECOND);
         assert_about(time_of(layer, due_in(10 * SECOND)).await, 5 * SECOND);
         assert_about(time_of(layer, due_in(3 * SECOND)).await, 5 * SECOND / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_what_is_inside_takes_of_the_time() {
+        let layer = TimeoutLayer::new(SECOND);
+        let (mut service, mut handle) =
+            mock::spawn_with(|inner: mock::Mock<Request<Timed>, Option<Duration>>| {
+                layer.layer(inner)
+            });
+        handle.allow(0);
+        tokio_test::assert_ready_ok!(service.poll_ready());
+        let start = Instant::now();
+        let answer = service.call(Request::new(due_in(10 * SECOND), ()));
+        let error = answer.await.expect_err("what is inside is never ready");
+        assert_eq!(error::kind(&error), ErrorKind::DeadlineExceeded);
+        assert_about(start.elapsed(), SECOND);
+
+        // What gets ready in time is called.
+        tokio_test::assert_ready_ok!(service.poll_ready());
+        let answer = tokio::spawn(service.call(Request::new(Input::default(), ())));
+        tokio::time::advance(SECOND / 2).await;
+        handle.allow(1);
+        let (request, send) = handle.next_request().await.unwrap();
+        assert_eq!(request.limit, Some(SECOND));
+        send.send_response(None);
+        assert_eq!(answer.await.unwrap().unwrap(), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 use super::lock;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -37,13 +37,16 @@ impl ActivityOutcome {
     }
 }
 
-/// An activity task as a server would send it: the first attempt, scheduled now, with a minute to run.
+/// An activity task as a server would send it: the first attempt, scheduled now, with a minute to run. Each has an
+/// activity id and a run of its own, of the one workflow `workflow`.
 ///
 /// Its fields can be changed: headers, attempt, timeouts, the workflow it belongs to.
 pub fn activity_task(
     activity_type: impl Into<String>,
     input: impl IntoIterator<Item = Payload>,
 ) -> PollActivityTaskQueueResponse {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let now = Some(SystemTime::now().into());
     let minute = Duration::from_secs(60).try_into().ok();
     PollActivityTaskQueueResponse {
@@ -53,12 +56,12 @@ pub fn activity_task(
         }),
         workflow_execution: Some(WorkflowExecution {
             workflow_id: "workflow".to_owned(),
-            run_id: "run".to_owned(),
+            run_id: format!("run-{count}"),
         }),
         activity_type: Some(ActivityType {
             name: activity_type.into(),
         }),
-        activity_id: "activity".to_owned(),
+        activity_id: format!("activity-{count}"),
         input: Some(Payloads {
             payloads: input.into_iter().collect(),
         }),
@@ -87,8 +90,49 @@ pub fn json(value: &impl serde::Serialize) -> Payload {
 #[derive(Default)]
 pub(super) struct Activities {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
-    running: Mutex<HashMap<Vec<u8>, oneshot::Sender<ActivityOutcome>>>,
+    running: Mutex<HashMap<Vec<u8>, Running>>,
     tokens: AtomicU64,
+}
+
+/// A task that a worker has or will have.
+struct Running {
+    execution: WorkflowExecution,
+    activity_id: String,
+    outcome: oneshot::Sender<ActivityOutcome>,
+}
+
+/// What a report of an activity names it by.
+pub(super) enum Name {
+    Token(Vec<u8>),
+    Ids {
+        workflow_id: String,
+        run_id: String,
+        activity_id: String,
+    },
+}
+
+impl Running {
+    /// Whether these ids mean it. One that is empty is not looked at.
+    fn is_named(&self, workflow_id: &str, run_id: &str, activity_id: &str) -> bool {
+        let is = |given: &str, own: &str| given.is_empty() || given == own;
+        self.activity_id == activity_id
+            && is(workflow_id, &self.execution.workflow_id)
+            && is(run_id, &self.execution.run_id)
+    }
+}
+
+/// Forgets a task that nobody waits for any more, and takes it from the queue.
+struct Waiting<'a> {
+    activities: &'a Activities,
+    queue: Arc<Queue>,
+    token: Vec<u8>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(&self.activities.running).remove(&self.token);
+        lock(&self.queue.tasks).retain(|task| task.task_token != self.token);
+    }
 }
 
 /// The tasks of one task queue.
@@ -123,16 +167,28 @@ impl Activities {
         }
         let (sender, outcome) = oneshot::channel();
         let token = task.task_token.clone();
-        assert!(
-            lock(&self.running).insert(token, sender).is_none(),
-            "a task has a token of its own"
-        );
+        let running = Running {
+            execution: task.workflow_execution.clone().unwrap_or_default(),
+            activity_id: task.activity_id.clone(),
+            outcome: sender,
+        };
+        match lock(&self.running).entry(token.clone()) {
+            Entry::Occupied(_) => panic!("a task has a token of its own"),
+            Entry::Vacant(place) => place.insert(running),
+        };
         let queue = self.queue(task_queue);
+        let waiting = Waiting {
+            activities: self,
+            queue: queue.clone(),
+            token,
+        };
         lock(&queue.tasks).push_back(task);
         queue.added.notify_one();
-        outcome
+        let outcome = outcome
             .await
-            .expect("the frontend keeps the sender until the outcome is there")
+            .expect("the frontend keeps the sender until the outcome is there");
+        drop(waiting);
+        outcome
     }
 
     pub(super) fn queue(&self, task_queue: &str) -> Arc<Queue> {
@@ -143,11 +199,27 @@ impl Activities {
         }
     }
 
-    /// Reports what became of a task. A token that is not known belongs to a task of the test's own.
-    pub(super) fn finish(&self, token: &[u8], outcome: ActivityOutcome) {
-        if let Some(sender) = lock(&self.running).remove(token) {
+    /// Reports what became of a task. One that is not known is a task of the test's own, or was reported before.
+    pub(super) fn finish(&self, name: &Name, outcome: ActivityOutcome) {
+        let mut running = lock(&self.running);
+        let finished = match name {
+            Name::Token(token) => running.remove(token),
+            Name::Ids {
+                workflow_id,
+                run_id,
+                activity_id,
+            } => {
+                let token = running.iter().find_map(|(token, task)| {
+                    let is_it = task.is_named(workflow_id, run_id, activity_id);
+                    is_it.then(|| token.clone())
+                });
+                token.and_then(|token| running.remove(&token))
+            }
+        };
+        drop(running);
+        if let Some(task) = finished {
             // A test that has stopped waiting does not want to know.
-            let _ = sender.send(outcome);
+            let _ = task.outcome.send(outcome);
         }
     }
 }

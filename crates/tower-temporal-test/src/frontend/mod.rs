@@ -114,28 +114,29 @@ mod service;
 mod tests;
 
 pub use activity::{ActivityOutcome, activity_task, json};
-pub use service::FrontendFuture;
+pub use service::{FrontendFuture, Next};
 
 use activity::Activities;
 use record::Records;
+use service::Usual;
 use std::{
     collections::HashMap,
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use temporalio_client::{
-    Client, ClientOptions, Connection, ConnectionOptions, Url, errors::ClientConnectError,
+    Client, ClientOptions, ConnectionOptions, RetryOptions, Url, errors::ClientConnectError,
 };
 use temporalio_common::protos::temporal::api::workflowservice::v1::PollActivityTaskQueueResponse;
 use tonic::Status;
-use tower_layer::Layer;
-use tower_service::Service;
 use tower_temporal_client::rpc::{self, Body, Rpc};
 use tower_temporal_core::BoxError;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Script = Arc<dyn Fn(http::Request<Body>) -> BoxFuture<http::Response<Body>> + Send + Sync>;
+type Answer = Result<http::Response<Body>, BoxError>;
+type Script = Arc<dyn Fn(Usual, http::Request<Body>) -> BoxFuture<Answer> + Send + Sync>;
 
 /// A Temporal frontend in memory. See the [module](self).
 ///
@@ -170,21 +171,62 @@ impl Frontend {
 
     /// Answers every call of the method `R` with what `script` returns, instead of what it was answered with before.
     ///
-    /// A script may wait, fail, and be called by several calls at once.
+    /// A script may wait, fail, and be called by several calls at once. Where it accepts a worker's report of an activity,
+    /// [`run_activity`](Self::run_activity) has its outcome; where it fails one, the worker's client reports again, as the SDK
+    /// does it.
     pub fn answer<R, F, Fut>(&self, script: F)
     where
         R: Rpc,
         F: Fn(tonic::Request<R::Input>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R::Output, Status>> + Send + 'static,
     {
-        let script: Script = Arc::new(move |request| {
-            let answer = rpc::decode_request::<R>(request).map(&script);
+        self.intercept::<R, _, _, _>(move |request, _| {
+            let answer = script(request);
+            async move { answer.await.map(tonic::Response::new) }
+        });
+    }
+
+    /// Answers every call of the method `R` as [`answer`](Self::answer) does, by a script that can do more: leave the answer to
+    /// the frontend with [`next.run(request)`](Next::run), answer with metadata, and fail as a connection does.
+    ///
+    /// A [`Status`] is what the server answers. Any other error is one of the way to it: `tonic::ConnectError`, for one, is
+    /// what a channel fails with that does not reach its server.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use tower_temporal::client::rpc::workflow_service::RespondActivityTaskCompleted;
+    /// use tower_temporal_test::Frontend;
+    ///
+    /// let frontend = Frontend::new();
+    /// let is_first = AtomicBool::new(true);
+    /// // The first report arrives, but its answer is lost.
+    /// frontend.intercept::<RespondActivityTaskCompleted, _, _, _>(move |request, next| {
+    ///     let is_first = is_first.swap(false, Ordering::SeqCst);
+    ///     async move {
+    ///         let answer = next.run(request).await?;
+    ///         if is_first { Err(tonic::Status::unavailable("lost")) } else { Ok(answer) }
+    ///     }
+    /// });
+    /// ```
+    pub fn intercept<R, F, Fut, E>(&self, script: F)
+    where
+        R: Rpc,
+        F: Fn(tonic::Request<R::Input>, Next<R>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<tonic::Response<R::Output>, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let script: Script = Arc::new(move |usual, request| {
+            let answer =
+                rpc::decode_request::<R>(request).map(|request| script(request, Next::new(usual)));
             Box::pin(async move {
                 let answer = match answer {
-                    Ok(answer) => answer.await,
-                    Err(status) => Err(status),
+                    Ok(answer) => answer.await.map_err(Into::into),
+                    Err(status) => Err(status.into()),
                 };
-                rpc::encode_response(answer.map(tonic::Response::new))
+                match answer {
+                    Ok(response) => Ok(rpc::encode_response(Ok(response))),
+                    Err(error) => Ok(error.downcast::<Status>()?.into_http()),
+                }
             })
         });
         lock(&self.shared.scripts).insert(R::PATH, script);
@@ -197,6 +239,16 @@ impl Frontend {
     /// If one of them can't be decoded, or the frontend keeps none.
     pub fn requests<R: Rpc>(&self) -> Vec<tonic::Request<R::Input>> {
         self.shared.records.of::<R>()
+    }
+
+    /// Takes the calls of the method `R` so far: they are kept no longer, nor counted by
+    /// [`wait_for_requests`](Self::wait_for_requests).
+    ///
+    /// # Panics
+    ///
+    /// As [`requests`](Self::requests) does.
+    pub fn take_requests<R: Rpc>(&self) -> Vec<tonic::Request<R::Input>> {
+        self.shared.records.take::<R>()
     }
 
     /// Waits until there have been `count` calls of the method `R`, and returns all there are.
@@ -212,7 +264,13 @@ impl Frontend {
     ///
     /// The task is one from [`activity_task`], or any other. A task token that is empty is filled in. Nothing is retried: a
     /// worker reports each attempt. A task that no worker asks for waits; an activity that completes later is not
-    /// reported until it does.
+    /// reported until it does, by its token or its ids.
+    ///
+    /// A future that is dropped takes its task back, if no worker has it yet.
+    ///
+    /// # Panics
+    ///
+    /// If a task has the token of one that has not ended.
     pub async fn run_activity(
         &self,
         task_queue: &str,
@@ -231,29 +289,38 @@ impl Frontend {
         Client::connect(connection, options).await
     }
 
-    /// A connection to this frontend through a layer, or a whole `ServiceBuilder` of them, of the gRPC level.
+    /// The options of a connection to a frontend, for a client that is connected by hand: through layers of the gRPC level, or
+    /// with options of your own.
     ///
-    /// # Errors
+    /// They name a server, as the SDK wants, which nothing is sent to. A call that fails is tried again as often as the SDK does,
+    /// but after milliseconds.
     ///
-    /// As for [`client`](Self::client).
-    pub async fn connect_through<L, B>(&self, layer: L) -> Result<Connection, ClientConnectError>
-    where
-        L: Layer<Self>,
-        L::Service:
-            Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
-        <L::Service as Service<http::Request<Body>>>::Error: Into<BoxError>,
-        <L::Service as Service<http::Request<Body>>>::Future: Send,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        rpc::connect(Self::connection_options(), layer.layer(self.clone())).await
-    }
-
-    /// Options that name a server, as the SDK wants, which nothing is sent to.
-    fn connection_options() -> ConnectionOptions {
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::timeout::TimeoutLayer;
+    /// use tower_temporal::rpc;
+    /// use tower_temporal_test::Frontend;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let frontend = Frontend::new();
+    /// let connection = rpc::over(frontend.clone())
+    ///     .short_calls(TimeoutLayer::new(Duration::from_secs(5)))
+    ///     .connect(Frontend::connection_options())
+    ///     .await?;
+    /// # drop(connection);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connection_options() -> ConnectionOptions {
         let url = Url::parse("http://frontend.in-memory").expect("it is a URL");
+        let retries = RetryOptions::builder()
+            .initial_interval(Duration::from_millis(1))
+            .max_interval(Duration::from_millis(10))
+            .build();
         ConnectionOptions::new(url)
             .identity("tower-temporal-test")
+            .retry_options(retries)
             .build()
     }
 }

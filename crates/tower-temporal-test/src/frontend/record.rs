@@ -1,21 +1,32 @@
 use super::lock;
 use http::{HeaderMap, Request};
-use std::{pin::pin, sync::Mutex};
+use std::{collections::HashMap, pin::pin, sync::Mutex};
 use tokio::sync::Notify;
 use tower_temporal_client::rpc::{self, Body, Rpc};
 
-/// What a frontend was sent, in order.
+/// What a frontend was sent: the calls of each method in order, by its path.
 pub(super) struct Records {
     /// Nothing, where nothing is to be kept.
-    requests: Option<Mutex<Vec<Record>>>,
+    requests: Option<Mutex<HashMap<String, Vec<Record>>>>,
     added: Notify,
 }
 
 /// A request's parts that are worth keeping. They share the request's memory.
+#[derive(Clone)]
 struct Record {
-    uri: http::Uri,
     headers: HeaderMap,
     body: Body,
+}
+
+impl Record {
+    fn decode<R: Rpc>(self) -> tonic::Request<R::Input> {
+        let mut request = Request::new(self.body);
+        *request.headers_mut() = self.headers;
+        match rpc::decode_request::<R>(request) {
+            Ok(request) => request,
+            Err(status) => panic!("{}", status.message()),
+        }
+    }
 }
 
 impl Default for Records {
@@ -39,44 +50,48 @@ impl Records {
         let Some(requests) = &self.requests else {
             return;
         };
-        lock(requests).push(Record {
-            uri: request.uri().clone(),
+        let record = Record {
             headers: request.headers().clone(),
             body: request.body().clone(),
-        });
+        };
+        let path = request.uri().path();
+        let mut requests = lock(requests);
+        match requests.get_mut(path) {
+            Some(of_method) => of_method.push(record),
+            None => {
+                requests.insert(path.to_owned(), vec![record]);
+            }
+        }
+        drop(requests);
         self.added.notify_waiters();
     }
 
-    pub(super) fn of<R: Rpc>(&self) -> Vec<tonic::Request<R::Input>> {
-        let requests = self
-            .requests
+    fn requests(&self) -> &Mutex<HashMap<String, Vec<Record>>> {
+        self.requests
             .as_ref()
-            .expect("the frontend was made to keep no records");
-        let of_method = lock(requests)
-            .iter()
-            .filter(|record| record.uri.path() == R::PATH)
-            .map(|record| {
-                let mut request = Request::new(record.body.clone());
-                *request.headers_mut() = record.headers.clone();
-                request
-            })
-            .collect::<Vec<_>>();
-        of_method
-            .into_iter()
-            .map(|request| match rpc::decode_request::<R>(request) {
-                Ok(request) => request,
-                Err(status) => panic!("{}", status.message()),
-            })
-            .collect()
+            .expect("the frontend was made to keep no records")
+    }
+
+    pub(super) fn of<R: Rpc>(&self) -> Vec<tonic::Request<R::Input>> {
+        let of_method = lock(self.requests())
+            .get(R::PATH)
+            .cloned()
+            .unwrap_or_default();
+        of_method.into_iter().map(Record::decode::<R>).collect()
+    }
+
+    pub(super) fn take<R: Rpc>(&self) -> Vec<tonic::Request<R::Input>> {
+        let of_method = lock(self.requests()).remove(R::PATH).unwrap_or_default();
+        of_method.into_iter().map(Record::decode::<R>).collect()
     }
 
     pub(super) async fn wait_for<R: Rpc>(&self, count: usize) -> Vec<tonic::Request<R::Input>> {
         loop {
             let mut added = pin!(self.added.notified());
             added.as_mut().enable();
-            let requests = self.of::<R>();
-            if requests.len() >= count {
-                return requests;
+            let there = lock(self.requests()).get(R::PATH).map_or(0, Vec::len);
+            if there >= count {
+                return self.of::<R>();
             }
             added.await;
         }

@@ -1,28 +1,29 @@
-use super::{ActivityOutcome, BoxFuture, Frontend, Shared, lock};
+use super::{ActivityOutcome, BoxFuture, Frontend, Shared, activity::Name, lock};
 use http::{Request, Response};
 use std::{
-    convert::Infallible,
     fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
-use tonic::Status;
+use tonic::{Code, Status};
 use tower_service::Service;
 use tower_temporal_client::rpc::{
-    self, Body, Rpc,
+    self, Body, Rpc, Typed,
     workflow_service::{
         PollActivityTaskQueue, PollNexusTaskQueue, PollWorkflowTaskQueue,
-        RespondActivityTaskCanceled, RespondActivityTaskCompleted, RespondActivityTaskFailed,
+        RespondActivityTaskCanceled, RespondActivityTaskCanceledById, RespondActivityTaskCompleted,
+        RespondActivityTaskCompletedById, RespondActivityTaskFailed, RespondActivityTaskFailedById,
     },
 };
+use tower_temporal_core::BoxError;
 
 impl Service<Request<Body>> for Frontend {
     type Response = Response<Body>;
-    type Error = Infallible;
+    type Error = BoxError;
     type Future = FrontendFuture;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -31,10 +32,124 @@ impl Service<Request<Body>> for Frontend {
         let script = lock(&self.shared.scripts)
             .get(request.uri().path())
             .cloned();
-        match script {
-            Some(script) => FrontendFuture::waiting(script(request)),
-            None => self.shared.answer(request),
+        let Some(script) = script else {
+            return self.shared.answer(request);
+        };
+        let shared = self.shared.clone();
+        // A script that accepts a report of an activity has heard it.
+        let report = Report::of(&request);
+        let answer = script(Usual(shared.clone()), request);
+        FrontendFuture::waiting(Box::pin(async move {
+            let result = Ok(answer.await?);
+            if let (Some(Ok(report)), Code::Ok) = (report, rpc::code(&result)) {
+                shared.activities.finish(&report.name, report.outcome);
+            }
+            result
+        }))
+    }
+}
+
+/// A frontend without its scripts: what a script may leave the answer to.
+#[derive(Clone)]
+pub(super) struct Usual(Arc<Shared>);
+
+impl Service<Request<Body>> for Usual {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = FrontendFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> FrontendFuture {
+        self.0.answer(request)
+    }
+}
+
+/// The answer that a call of the method `R` would have without a script: see [`Frontend::intercept`].
+pub struct Next<R> {
+    usual: Typed<R, Usual>,
+}
+
+impl<R: Rpc> Next<R> {
+    pub(super) const fn new(usual: Usual) -> Self {
+        Self {
+            usual: Typed::new(usual),
         }
+    }
+
+    /// Answers `request` as the frontend does without a script: a poll with the next task; a report by telling whoever waits in
+    /// [`Frontend::run_activity`]; anything else with an empty message.
+    ///
+    /// # Errors
+    ///
+    /// If the request can't be decoded.
+    pub async fn run(
+        mut self,
+        request: tonic::Request<R::Input>,
+    ) -> Result<tonic::Response<R::Output>, Status> {
+        // It is always ready.
+        self.usual.call(request).await
+    }
+}
+
+impl<R: Rpc> fmt::Debug for Next<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next")
+            .field("method", &R::PATH)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a worker or client reports of an activity.
+struct Report {
+    name: Name,
+    outcome: ActivityOutcome,
+}
+
+impl Report {
+    /// The report that a call is, if it is one.
+    fn of(request: &Request<Body>) -> Option<Result<Self, Status>> {
+        macro_rules! reports {
+            ($($by_token:ident, $by_id:ident: |$message:ident| $outcome:expr;)*) => {
+                match request.uri().path() {
+                    $(
+                        $by_token::PATH => Self::read::<$by_token>(request, |$message| {
+                            let outcome = $outcome;
+                            let name = Name::Token($message.task_token);
+                            Self { name, outcome }
+                        }),
+                        $by_id::PATH => Self::read::<$by_id>(request, |$message| {
+                            let outcome = $outcome;
+                            let name = Name::Ids {
+                                workflow_id: $message.workflow_id,
+                                run_id: $message.run_id,
+                                activity_id: $message.activity_id,
+                            };
+                            Self { name, outcome }
+                        }),
+                    )*
+                    _ => return None,
+                }
+            };
+        }
+        Some(reports! {
+            RespondActivityTaskCompleted, RespondActivityTaskCompletedById:
+                |message| ActivityOutcome::Completed(message.result);
+            RespondActivityTaskFailed, RespondActivityTaskFailedById:
+                |message| ActivityOutcome::Failed(message.failure.map(Box::new));
+            RespondActivityTaskCanceled, RespondActivityTaskCanceledById:
+                |message| ActivityOutcome::Cancelled(message.details);
+        })
+    }
+
+    fn read<R: Rpc>(
+        request: &Request<Body>,
+        report: impl FnOnce(R::Input) -> Self,
+    ) -> Result<Self, Status> {
+        let request = Request::new(request.body().clone());
+        Ok(report(rpc::decode_request::<R>(request)?.into_inner()))
     }
 }
 
@@ -46,31 +161,14 @@ impl Shared {
             PollWorkflowTaskQueue::PATH | PollNexusTaskQueue::PATH => {
                 FrontendFuture::waiting(Box::pin(std::future::pending()))
             }
-            RespondActivityTaskCompleted::PATH => {
-                self.finish::<RespondActivityTaskCompleted>(request, |message| {
-                    (
-                        message.task_token,
-                        ActivityOutcome::Completed(message.result),
-                    )
-                })
-            }
-            RespondActivityTaskFailed::PATH => {
-                self.finish::<RespondActivityTaskFailed>(request, |message| {
-                    (
-                        message.task_token,
-                        ActivityOutcome::Failed(message.failure.map(Box::new)),
-                    )
-                })
-            }
-            RespondActivityTaskCanceled::PATH => {
-                self.finish::<RespondActivityTaskCanceled>(request, |message| {
-                    (
-                        message.task_token,
-                        ActivityOutcome::Cancelled(message.details),
-                    )
-                })
-            }
-            _ => FrontendFuture::ready(empty()),
+            _ => FrontendFuture::ready(match Report::of(&request) {
+                Some(Ok(report)) => {
+                    self.activities.finish(&report.name, report.outcome);
+                    empty()
+                }
+                Some(Err(status)) => status.into_http(),
+                None => empty(),
+            }),
         }
     }
 
@@ -83,23 +181,10 @@ impl Shared {
             .activities
             .queue(&message.task_queue.unwrap_or_default().name);
         FrontendFuture::waiting(Box::pin(async move {
-            rpc::encode_response(Ok(tonic::Response::new(queue.next().await)))
+            Ok(rpc::encode_response(Ok(tonic::Response::new(
+                queue.next().await,
+            ))))
         }))
-    }
-
-    fn finish<R: Rpc>(
-        &self,
-        request: Request<Body>,
-        outcome: impl FnOnce(R::Input) -> (Vec<u8>, ActivityOutcome),
-    ) -> FrontendFuture {
-        match rpc::decode_request::<R>(request) {
-            Ok(request) => {
-                let (token, outcome) = outcome(request.into_inner());
-                self.activities.finish(&token, outcome);
-                FrontendFuture::ready(empty())
-            }
-            Err(status) => FrontendFuture::ready(status.into_http()),
-        }
     }
 }
 
@@ -118,7 +203,7 @@ pub struct FrontendFuture(Answer);
 )]
 enum Answer {
     Ready(Option<Response<Body>>),
-    Waiting(BoxFuture<Response<Body>>),
+    Waiting(BoxFuture<Result<Response<Body>, BoxError>>),
 }
 
 impl FrontendFuture {
@@ -126,20 +211,20 @@ impl FrontendFuture {
         Self(Answer::Ready(Some(response)))
     }
 
-    fn waiting(answer: BoxFuture<Response<Body>>) -> Self {
+    fn waiting(answer: BoxFuture<Result<Response<Body>, BoxError>>) -> Self {
         Self(Answer::Waiting(answer))
     }
 }
 
 impl Future for FrontendFuture {
-    type Output = Result<Response<Body>, Infallible>;
+    type Output = Result<Response<Body>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Answer::Ready(response) => Poll::Ready(Ok(response
                 .take()
                 .expect("a future is not polled when it is done"))),
-            Answer::Waiting(answer) => answer.as_mut().poll(cx).map(Ok),
+            Answer::Waiting(answer) => answer.as_mut().poll(cx),
         }
     }
 }

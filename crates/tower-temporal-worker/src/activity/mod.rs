@@ -33,8 +33,9 @@
 //!
 //! What an inbound middleware fails with becomes an
 //! [`ApplicationFailure`](temporalio_common::error::ApplicationFailure) whose type says what happened
-//! (`DeadlineExceeded`, `ResourceExhausted`, `Unavailable`, `PermissionDenied`, otherwise `MiddlewareError`), and which
-//! is retryable unless the call was denied. A layer that wants it otherwise fails with an `ApplicationFailure` of its own.
+//! (`DeadlineExceeded`, `ResourceExhausted`, `Unavailable`, `PermissionDenied`, `InvalidArgument`, `Internal`, `Panicked`,
+//! otherwise `MiddlewareError`), and which
+//! is retryable unless the same call can do no better: one that was denied, or that carries something invalid. A layer that wants it otherwise fails with an `ApplicationFailure` of its own.
 
 mod interceptor;
 mod operations;

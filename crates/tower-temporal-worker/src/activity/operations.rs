@@ -84,8 +84,14 @@ impl Operation for ExecuteActivity {
     }
 }
 
-/// An activity is named by its namespace, its workflow's id and run id if it has a workflow, and its own id; a standalone one
-/// by its own run id too.
+/// An activity is named by its namespace, its workflow's id and run id if it has a workflow, its type, its own id, and the time
+/// when it was scheduled first, in nanoseconds since 1970; a standalone one by its own run id too.
+///
+/// An id alone names one activity only for as long as that is pending: a workflow may use it again.
+///
+/// A local activity is named without the time, which only its worker knows. The ids that the SDK gives are used once in a run;
+/// one of your own must be too. A local activity that waits for its next attempt by a workflow's timer, as it does where the
+/// wait is long, is a new one to the SDK: with a new id, if it is one of the SDK's.
 impl Repeatable for ExecuteActivity {
     fn identity(input: &ExecuteActivityInput) -> String {
         let info = input.activity_info();
@@ -93,8 +99,18 @@ impl Repeatable for ExecuteActivity {
             Some(_) => &info.workflow_run_id,
             None => &info.activity_run_id,
         };
+        let scheduled = info.scheduled_time.filter(|_| !info.is_local);
+        let scheduled = scheduled.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
         // As JSON, since ids may contain whatever would separate them.
-        serde_json::json!([info.namespace, info.workflow_id, run, info.activity_id]).to_string()
+        serde_json::json!([
+            info.namespace,
+            info.workflow_id,
+            run,
+            info.activity_type,
+            info.activity_id,
+            scheduled.map(|time| time.as_nanos() as u64),
+        ])
+        .to_string()
     }
 
     fn encode(
@@ -159,6 +175,12 @@ pub(super) fn target(info: &ActivityInfo) -> Target<'_> {
 /// `WillCompleteAsync` and `Cancelled` are outcomes rather than failures; a layer should let them through untouched.
 #[derive(Debug)]
 pub struct ExecuteActivityError(pub ActivityError);
+
+impl From<ActivityError> for ExecuteActivityError {
+    fn from(error: ActivityError) -> Self {
+        Self(error)
+    }
+}
 
 impl fmt::Display for ExecuteActivityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

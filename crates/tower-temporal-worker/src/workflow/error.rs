@@ -44,7 +44,8 @@ impl fmt::Display for StartNexusOperationError {
 
 impl std::error::Error for StartNexusOperationError {}
 
-/// What a middleware of `handle_signal` failed with. A signal has no caller that waits, so it fails the workflow.
+/// What a middleware of `handle_signal` failed with. A signal has no caller that waits, so it fails the workflow, unless the
+/// signal was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct SignalMiddlewareError(#[source] pub(super) BoxError);

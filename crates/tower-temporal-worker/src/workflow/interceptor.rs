@@ -25,9 +25,10 @@ use temporalio_sdk::{
 };
 use tower_layer::Layer;
 use tower_temporal_core::{
-    BoxError, Operation, ReplaySafe, Terminal,
+    BoxError, ErrorKind, Operation, ReplaySafe, Terminal,
     call::Call,
     catch_panic::{CatchPanic, Panicked},
+    error,
 };
 
 /// Makes a pair of stacks the interceptor of a worker's workflows.
@@ -60,6 +61,7 @@ pub struct Interceptor<I, O> {
     /// What a middleware failed with when the workflow was created.
     initialize_failed: Cell<Option<InitializeWorkflowError>>,
     /// What a middleware of a signal handler failed with. It fails the workflow, since nobody waits for a signal.
+    /// One that was refused is not among them: see [`drop_refused`].
     signal_failed: Cell<Option<BoxError>>,
 }
 
@@ -141,9 +143,12 @@ macro_rules! intercept {
                 input: HandleSignalInput,
                 next: WorkflowNext<'a, HandleSignalInput, WorkflowInterceptorFuture<'a, HandleSignalResult>>,
             ) -> WorkflowInterceptorFuture<'a, HandleSignalResult> {
+                let (name, surroundings) = (input.name().to_owned(), context.clone());
                 let call = Call::<HandleSignal, _, _>::new(self.inbound.clone(), input, context, |input| {
                     next.run(input)
                 });
+                // Inside of the handler, for a call that the handler makes and that is refused is no refused signal.
+                let call = call.map(move |result| drop_refused(result, &name, &surroundings));
                 let handler = Handler::<HandleSignal, _>::new(call);
                 WorkflowInterceptorFuture::new(handler.map(|result| match result {
                     Err(WorkflowError::Execution(error)) => match error.downcast::<SignalMiddlewareError>() {
@@ -317,6 +322,41 @@ macro_rules! intercept_one {
 
 workflow_operations!(intercept);
 
+/// Drops a signal that a middleware has refused. Whoever may send signals could else fail the workflow, with one that the
+/// policy is there to keep away.
+fn drop_refused(
+    result: HandleSignalResult,
+    signal: &str,
+    context: &WorkflowInterceptorContext,
+) -> HandleSignalResult {
+    let Err(WorkflowError::Execution(error)) = &result else {
+        return result;
+    };
+    let Some(SignalMiddlewareError(refusal)) = error.downcast_ref() else {
+        return result;
+    };
+    if !is_refusal(refusal) {
+        return result;
+    }
+    if !context.is_replaying_history_events() {
+        tracing::warn!(
+            signal,
+            workflow_type = context.workflow_type(),
+            workflow_id = context.workflow_id(),
+            run_id = context.run_id(),
+            error = refusal.to_string(),
+            "a signal was refused, and dropped"
+        );
+    }
+    Ok(())
+}
+
+/// Whether a signal's error says that it must not be handled, and nothing of the handler itself.
+fn is_refusal(error: &BoxError) -> bool {
+    matches!(error::kind(error), ErrorKind::Denied | ErrorKind::Invalid)
+        && error::find::<HandleSignal, _>(error).is_none()
+}
+
 type Outcome<O> = Result<<O as Operation>::Output, <O as Operation>::Error>;
 
 /// Sends a call that the workflow can cancel through `stack`.
@@ -350,5 +390,25 @@ fn always_ok<T>(result: Result<T, std::convert::Infallible>) -> T {
     match result {
         Ok(value) => value,
         Err(never) => match never {},
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use temporalio_common::error::ApplicationFailure;
+    use tower_temporal_core::{Denied, Invalid};
+
+    #[test]
+    fn a_signal_is_refused_by_a_middleware_that_denies_it_or_finds_it_invalid() {
+        assert!(is_refusal(&Denied::new("no").into()));
+        assert!(is_refusal(&Invalid::new("no").into()));
+        let reported = ApplicationFailure::new(Denied::new("no"));
+        assert!(is_refusal(&reported.into()), "as an error mapper makes it");
+        assert!(!is_refusal(&"broken".into()));
+        // The handler itself failed, with what its own call was denied.
+        let handler = WorkflowError::Execution(Denied::new("no").into());
+        let reported = ApplicationFailure::new(handler);
+        assert!(!is_refusal(&reported.into()));
     }
 }

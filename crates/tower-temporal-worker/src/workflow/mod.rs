@@ -40,7 +40,9 @@
 //! What a middleware fails with
 //!
 //! - fails the workflow, with an [`ApplicationFailure`](temporalio_common::error::ApplicationFailure), in
-//!   `execute` and `handle_signal`;
+//!   `execute` and `handle_signal`. A signal that is refused, with [`Denied`](tower_temporal_core::Denied) or
+//!   [`Invalid`](tower_temporal_core::Invalid), is dropped instead, with a `tracing` warning: nobody waits who could be told,
+//!   and whoever can send signals could fail the workflow;
 //! - rejects the update or fails the query in `handle_update`, `validate_update` and `handle_query`;
 //! - fails the call in outbound operations, as the workflow code that made it sees it. A timer can't fail in the SDK:
 //!   there it fails the workflow, or the update, that started the timer;

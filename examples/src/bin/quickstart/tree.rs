@@ -145,7 +145,7 @@ impl Log {
         self.summary.add::<O>(request, user.is_some());
         self.flush();
         let indent = match O::CATEGORY {
-            Category::ClientOutbound => 0,
+            Category::ClientOutbound | Category::Rpc => 0,
             Category::WorkflowInbound => 1,
             Category::WorkflowOutbound => 2,
             Category::ActivityInbound => 3,

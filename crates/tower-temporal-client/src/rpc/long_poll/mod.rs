@@ -5,17 +5,28 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use tower::{ServiceBuilder, timeout::TimeoutLayer};
+//! use tower::timeout::TimeoutLayer;
 //! use tower_temporal_client::rpc;
+//! # use rpc::{Rpc, Typed, workflow_service::{CountWorkflowExecutions, PollActivityTaskQueue}};
+//! # use tower::{ServiceExt, service_fn};
 //!
-//! # fn stack(channel: tonic::transport::Channel) {
-//! let service = ServiceBuilder::new()
-//!     .layer(rpc::unless_long_poll(TimeoutLayer::new(Duration::from_secs(5))))
-//!     .map_request(rpc::into_tonic)
-//!     .service(channel);
-//! # let _ = service;
-//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! # // What a channel would be, to a server that takes a minute.
+//! # let channel = service_fn(|_: http::Request<tonic::body::Body>| async move {
+//! #     tokio::time::sleep(Duration::from_secs(60)).await;
+//! #     Ok::<_, tonic::Status>(rpc::encode_response(Ok(tonic::Response::new(()))))
+//! # });
+//! let connection = rpc::over(channel).short_calls(TimeoutLayer::new(Duration::from_secs(5)));
+//! # let service = connection.into_service();
+//! # let poll = Typed::<PollActivityTaskQueue, _>::new(service.clone());
+//! # poll.oneshot(tonic::Request::new(Default::default())).await.unwrap();
+//! # let count = Typed::<CountWorkflowExecutions, _>::new(service);
+//! # let status = count.oneshot(tonic::Request::new(Default::default())).await.unwrap_err();
+//! # assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
+//! # });
 //! ```
+//!
+//! In a stack that is built by hand, [`unless_long_poll`] is the layer that does it.
 //!
 //! Which methods wait is read from the SDK's protos when this crate is built: those named `Poll…`, those that wait for a stage
 //! of an update, and those whose request has `wait_new_event` or a `long_poll_token` set.

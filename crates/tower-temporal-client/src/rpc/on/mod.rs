@@ -1,22 +1,29 @@
 //! Layers for one gRPC method, which see its messages.
 //!
 //! ```
-//! use tower::{ServiceBuilder, util::MapRequestLayer};
-//! use tower_temporal_client::rpc::{self, Rpc, workflow_service::StartWorkflowExecution};
+//! use tower::util::MapRequestLayer;
+//! use tower_temporal_client::rpc::{self, workflow_service::StartWorkflowExecution};
+//! # use rpc::Typed;
+//! # use tower::{ServiceExt, service_fn};
 //!
 //! type Request = tonic::Request<<StartWorkflowExecution as tower_temporal_core::Operation>::Input>;
 //!
-//! # fn stack(channel: tonic::transport::Channel) {
-//! let service = ServiceBuilder::new()
-//!     .layer(rpc::on::<StartWorkflowExecution, _>(MapRequestLayer::new(|mut request: Request| {
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! # // What a channel would be.
+//! # let channel = service_fn(|request: http::Request<tonic::body::Body>| async move {
+//! #     assert_eq!(request.headers()["x-team"], "payments");
+//! #     Ok::<_, tonic::Status>(rpc::encode_response(Ok(tonic::Response::new(()))))
+//! # });
+//! let connection = rpc::over(channel)
+//!     .every_call(rpc::on::<StartWorkflowExecution, _>(MapRequestLayer::new(|mut request: Request| {
 //!         request.get_mut().identity = "batch".to_owned();
 //!         request.metadata_mut().insert("x-team", "payments".parse().unwrap());
 //!         request
 //!     })))
-//!     .map_request(rpc::into_tonic)
-//!     .service(channel);
-//! # let _ = service;
-//! # }
+//! #   .into_service();
+//! # let start = Typed::<StartWorkflowExecution, _>::new(connection);
+//! # start.oneshot(tonic::Request::new(Default::default())).await.unwrap();
+//! # });
 //! ```
 
 mod future;
@@ -162,7 +169,7 @@ mod tests {
             .unwrap();
         let response = service.oneshot(request).await.unwrap();
         let status = Status::from_header_map(response.headers()).unwrap();
-        assert_eq!(status.code(), Code::Internal);
-        assert!(status.message().contains("start_workflow_execution"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains("StartWorkflowExecution"));
     }
 }

@@ -4,19 +4,25 @@
 //! them to the gRPC methods in the table below:
 //!
 //! ```
-//! use tower::ServiceBuilder;
-//! use tower_temporal_client::rpc;
-//! # use tower::layer::util::Identity;
+//! use tower_temporal_client::rpc::{self, workflow_service::StartActivityExecution};
+//! use tower_temporal_core::{Next, Request, from_fn};
+//! # use rpc::Typed;
+//! # use tower::{ServiceExt, service_fn};
 //!
-//! # fn stack(channel: tonic::transport::Channel) {
-//! # let (trace, propagation) = (Identity::new(), Identity::new());
-//! // trace: TraceLayer, propagation: PropagationLayer<UserId>
-//! let service = ServiceBuilder::new()
-//!     .layer(rpc::operations(ServiceBuilder::new().layer(trace).layer(propagation)))
-//!     .map_request(rpc::into_tonic)
-//!     .service(channel);
-//! # let _ = service;
-//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! # // What a channel would be.
+//! # let channel = service_fn(|_: http::Request<tonic::body::Body>| async move {
+//! #     Ok::<_, tonic::Status>(rpc::encode_response(Ok(tonic::Response::new(()))))
+//! # });
+//! let layer = from_fn(async |mut request: Request<StartActivityExecution>, next: Next<StartActivityExecution>| {
+//!     println!("starting {:?}", request.target().activity_type);
+//!     request.identity = "batch".to_owned();
+//!     next.run(request).await
+//! });
+//! let connection = rpc::over(channel).every_call(rpc::operations(layer));
+//! # let start = Typed::<StartActivityExecution, _>::new(connection.into_service());
+//! # start.oneshot(tonic::Request::new(Default::default())).await.unwrap();
+//! # });
 //! ```
 //!
 //! | what | methods |
@@ -28,9 +34,14 @@
 //! | search attributes, clusters, Nexus endpoints | all of the operator service |
 //!
 //! Each is an [`Operation`](tower_temporal_core::Operation) of the category
-//! [`ClientOutbound`](tower_temporal_core::Category::ClientOutbound), named as the SDK's gRPC client names it. Its
-//! input and output are the method's messages; its error is [`tonic::Status`].
+//! [`Rpc`](tower_temporal_core::Category::Rpc), named as gRPC names its method. Its input and output are the method's
+//! messages; its error is [`tonic::Status`]. (`CreateSchedule` is beneath the client operation `create_schedule`: a layer in both
+//! stacks sees both, and their names and categories tell them apart.)
 //! [`tower_temporal_core::on`] and [`from_fn`](tower_temporal_core::from_fn()) pick one of them in such a stack.
+//!
+//! `PollActivityExecution`, which waits for a standalone activity's result, is a long poll. It goes through the stack, so that
+//! traces and headers have it; tower's own timeout and limits would break it there. `TimeoutLayer` of the ready-made layers
+//! leaves long polls alone, and a layer of yours asks [`Operation::is_long_poll`](tower_temporal_core::Operation::is_long_poll).
 //!
 //! The calls run in the task that makes them, so that a [`ContextKey`](tower_temporal_core::ContextKey)'s current value
 //! is the caller's. Heartbeats are the exception: the SDK sends them from a task of its own.
@@ -70,7 +81,7 @@ mod tests {
     };
     use tonic::{Code, Status};
     use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn};
-    use tower_temporal_core::{Next, Operation, from_fn, on};
+    use tower_temporal_core::{Category, Next, Operation, from_fn, on};
 
     fn request<R: Rpc>(message: &R::Input) -> Request<Body> {
         Request::post(R::PATH)
@@ -129,7 +140,8 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(response.headers()["from"], "server");
-        let (_, message) = crate::rpc::unary::Unary::new(response).await.unwrap();
+        let ended = crate::rpc::unary::Unary::new(response).await.unwrap();
+        let (_, message) = ended.into_result().unwrap().into_parts();
         let message = StartActivityExecutionResponse::decode(message).unwrap();
         assert_eq!(message.run_id, "run!");
     }
@@ -213,13 +225,15 @@ mod tests {
     #[test]
     fn no_operation_is_one_of_the_client_interceptor_s() {
         for operation in OPERATIONS {
-            // The two have an interceptor that sees no headers.
-            let headers_only = ["create_schedule", "update_schedule"].contains(operation);
-            assert_eq!(
-                crate::OPERATIONS.contains(operation),
-                headers_only,
-                "{operation}"
-            );
+            assert!(!crate::OPERATIONS.contains(operation), "{operation}");
         }
+        assert_eq!(CreateSchedule::NAME, "CreateSchedule");
+        assert_eq!(CreateSchedule::CATEGORY, Category::Rpc);
+    }
+
+    #[test]
+    fn each_operation_has_a_name_of_its_own() {
+        let distinct: std::collections::BTreeSet<_> = OPERATIONS.iter().collect();
+        assert_eq!(distinct.len(), OPERATIONS.len());
     }
 }

@@ -1,29 +1,43 @@
 use super::{ConcurrencyAdmission, Place, place::Keys};
 use crate::{gate::Gate, key::RequestKey, limit::LimitKey};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use tower_temporal_core::{Operation, Overloaded, Request};
 
-/// What a [`KeyedConcurrencyLimitLayer`](super::KeyedConcurrencyLimitLayer) puts before every call.
+/// What a [`KeyedConcurrencyLimitLayer`](super::KeyedConcurrencyLimitLayer) or a
+/// [`ConcurrencyLimitLayer`](super::ConcurrencyLimitLayer) puts before every call.
 pub struct ConcurrencyGate<Q: RequestKey<Key: LimitKey>> {
     key: Q,
     keys: Arc<Keys<Q::Key>>,
     limit: usize,
-    sheds: bool,
+    /// What is over the limit fails, and is told to come again after this long.
+    sheds: Option<Duration>,
+    /// Whether long polls have to have a place too.
+    long_polls: bool,
 }
 
 impl<Q: RequestKey<Key: LimitKey>> ConcurrencyGate<Q> {
+    #[track_caller]
     pub(super) fn new(limit: usize, key: Q) -> Self {
+        assert!(limit > 0, "a limit lets at least one call through");
         Self {
             key,
             keys: Arc::new(Keys::new()),
             limit,
-            sheds: false,
+            sheds: None,
+            long_polls: false,
         }
     }
 
-    pub(super) fn shed(self) -> Self {
+    pub(super) fn shed(self, retry_after: Duration) -> Self {
         Self {
-            sheds: true,
+            sheds: Some(retry_after),
+            ..self
+        }
+    }
+
+    pub(super) fn long_polls(self) -> Self {
+        Self {
+            long_polls: true,
             ..self
         }
     }
@@ -34,7 +48,8 @@ impl<Q: RequestKey<Key: LimitKey>> Gate for ConcurrencyGate<Q> {
     type Future = ConcurrencyAdmission<Q::Key>;
 
     fn admit<O: Operation>(&self, request: &Request<O>) -> Self::Future {
-        let Some(key) = self.key.key(request) else {
+        let is_limited = self.long_polls || !O::is_long_poll(request);
+        let Some(key) = is_limited.then(|| self.key.key(request)).flatten() else {
             return ConcurrencyAdmission::done(Ok(None));
         };
         let mut place = self.keys.place(key, self.limit);
@@ -43,9 +58,9 @@ impl<Q: RequestKey<Key: LimitKey>> Gate for ConcurrencyGate<Q> {
                 place.permit(permit);
                 ConcurrencyAdmission::done(Ok(Some(place)))
             }
-            Err(_) if self.sheds => {
-                ConcurrencyAdmission::done(Err(Overloaded { retry_after: None }))
-            }
+            Err(_) if self.sheds.is_some() => ConcurrencyAdmission::done(Err(Overloaded {
+                retry_after: self.sheds,
+            })),
             Err(_) => ConcurrencyAdmission::waiting(place),
         }
     }
@@ -58,6 +73,7 @@ impl<Q: RequestKey<Key: LimitKey> + Clone> Clone for ConcurrencyGate<Q> {
             keys: self.keys.clone(),
             limit: self.limit,
             sheds: self.sheds,
+            long_polls: self.long_polls,
         }
     }
 }
@@ -67,6 +83,7 @@ impl<Q: RequestKey<Key: LimitKey>> fmt::Debug for ConcurrencyGate<Q> {
         f.debug_struct("ConcurrencyGate")
             .field("limit", &self.limit)
             .field("sheds", &self.sheds)
+            .field("long_polls", &self.long_polls)
             .finish_non_exhaustive()
     }
 }
@@ -74,11 +91,12 @@ impl<Q: RequestKey<Key: LimitKey>> fmt::Debug for ConcurrencyGate<Q> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CallInfo, gate::Gated};
+    use crate::{CallInfo, gate::Gated, key::EveryCall};
     use tower::ServiceExt;
     use tower_temporal_core::{
-        BoxError, ErrorKind, error,
-        probe::{ClientProbe, ProbeInput},
+        BoxError, Category, ErrorKind, error,
+        probe::{ClientProbe, ProbeError, ProbeInput},
+        scope::TaskScope,
     };
     use tower_test::mock;
 
@@ -97,6 +115,28 @@ mod tests {
             input.headers.insert("key".to_owned(), payload);
         }
         Request::new(input, ())
+    }
+
+    /// A call that waits at the server.
+    struct LongPoll;
+
+    impl Operation for LongPoll {
+        type Input = ProbeInput;
+        type Output = u32;
+        type Error = ProbeError;
+        type Context = ();
+        type Scope = TaskScope;
+
+        const NAME: &'static str = "long_poll";
+        const CATEGORY: Category = Category::ClientOutbound;
+
+        fn is_long_poll(_: &ProbeInput) -> bool {
+            true
+        }
+
+        fn error(error: BoxError) -> ProbeError {
+            ProbeError::Middleware(error)
+        }
     }
 
     type ByHeader = fn(&CallInfo<'_>) -> Option<Vec<u8>>;
@@ -164,11 +204,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn long_polls_pass_unless_they_are_limited_too() {
+        let poll = || Request::<LongPoll>::new(1.into(), ());
+        let shed = |layer: ConcurrencyGate<EveryCall>| layer.shed(Duration::from_secs(1));
+        let free = shed(ConcurrencyGate::new(1, EveryCall));
+        let call = free.admit(&request(None)).await.unwrap();
+        assert!(
+            free.admit(&poll()).await.unwrap().is_none(),
+            "it takes no place"
+        );
+        free.admit(&request(None)).await.unwrap_err();
+        drop(call);
+        let limited = shed(ConcurrencyGate::new(1, EveryCall).long_polls());
+        let waiting = limited.admit(&poll()).await.unwrap();
+        limited.admit(&request(None)).await.unwrap_err();
+        drop(waiting);
+        limited.admit(&request(None)).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn calls_over_the_limit_can_be_shed() {
-        let gate = gate(1).shed();
+        let gate = gate(1).shed(Duration::from_secs(3));
         let first = gate.admit(&request(Some("a"))).await.unwrap();
         let error = gate.admit(&request(Some("a"))).await.unwrap_err();
         assert_eq!(error::kind(&error), ErrorKind::Overloaded);
+        let overloaded: &Overloaded = error.downcast_ref().unwrap();
+        assert_eq!(overloaded.retry_after, Some(Duration::from_secs(3)));
         drop(first);
         gate.admit(&request(Some("a"))).await.unwrap();
     }

@@ -1,6 +1,53 @@
 use super::ConcurrencyGate;
-use crate::{gate::Gated, key::RequestKey, limit::LimitKey};
+use crate::{
+    gate::Gated,
+    key::{EveryCall, RequestKey},
+    limit::LimitKey,
+};
+use std::time::Duration;
 use tower_layer::Layer;
+
+macro_rules! options {
+    () => {
+        /// Fails calls that are over the limit, instead of letting them wait. They are told to come again after `retry_after`:
+        /// when there will be room is not known, so it is a guess of yours.
+        pub fn shed(self, retry_after: Duration) -> Self {
+            Self {
+                gate: self.gate.shed(retry_after),
+            }
+        }
+
+        /// Limits long polls too. Without it they pass: they wait at the server, for hours if need be, and would keep places
+        /// that others could use.
+        pub fn long_polls(self) -> Self {
+            Self {
+                gate: self.gate.long_polls(),
+            }
+        }
+    };
+}
+
+/// Limits how many calls are made at a time. See the [module](crate::limit).
+#[derive(Clone, Debug)]
+pub struct ConcurrencyLimitLayer {
+    gate: ConcurrencyGate<EveryCall>,
+}
+
+impl ConcurrencyLimitLayer {
+    /// Lets `calls` be under way at a time.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is zero.
+    #[track_caller]
+    pub fn new(calls: usize) -> Self {
+        Self {
+            gate: ConcurrencyGate::new(calls, EveryCall),
+        }
+    }
+
+    options! {}
+}
 
 /// Limits how many calls with the same key are made at a time. See the [module](crate::limit).
 #[derive(Clone, Debug)]
@@ -16,17 +63,19 @@ impl<Q: RequestKey<Key: LimitKey>> KeyedConcurrencyLimitLayer<Q> {
     /// If `calls` is zero.
     #[track_caller]
     pub fn new(calls: usize, key: Q) -> Self {
-        assert!(calls > 0, "a limit lets at least one call through");
         Self {
             gate: ConcurrencyGate::new(calls, key),
         }
     }
 
-    /// Fails calls that are over the limit, instead of letting them wait. When there will be room is not known.
-    pub fn shed(self) -> Self {
-        Self {
-            gate: self.gate.shed(),
-        }
+    options! {}
+}
+
+impl<S> Layer<S> for ConcurrencyLimitLayer {
+    type Service = Gated<ConcurrencyGate<EveryCall>, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gated::new(self.gate.clone(), inner)
     }
 }
 

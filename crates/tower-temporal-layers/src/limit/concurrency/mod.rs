@@ -1,4 +1,4 @@
-//! How many calls with the same key are made at a time.
+//! How many calls are made at a time, all of them or with the same key.
 
 mod future;
 mod gate;
@@ -6,6 +6,8 @@ mod layer;
 mod place;
 
 pub use self::{
-    future::ConcurrencyAdmission, gate::ConcurrencyGate, layer::KeyedConcurrencyLimitLayer,
+    future::ConcurrencyAdmission,
+    gate::ConcurrencyGate,
+    layer::{ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer},
     place::Place,
 };

@@ -16,11 +16,16 @@ impl<K: LimitKey> Keys<K> {
 
     /// A place of a call with `key`, of which `limit` may be under way.
     pub(super) fn place(self: &Arc<Self>, key: K, limit: usize) -> Place<K> {
-        let semaphore = self
-            .lock()
-            .entry(key.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(limit)))
-            .clone();
+        let mut keys = self.lock();
+        let semaphore = match keys.get(&key) {
+            Some(semaphore) => semaphore.clone(),
+            None => {
+                let semaphore = Arc::new(Semaphore::new(limit));
+                keys.insert(key.clone(), semaphore.clone());
+                semaphore
+            }
+        };
+        drop(keys);
         Place {
             permit: None,
             semaphore: Some(semaphore),

@@ -79,28 +79,30 @@ impl<Q: RequestKey<Key: LimitKey>> fmt::Debug for RateGate<Q> {
 /// A rate limit for each key, which forgets keys that are not in use.
 pub(super) struct Limiter<K: LimitKey> {
     limiter: RateLimiter<K, HashMapStateStore<K>, TokioClock>,
-    /// With how many keys it looks for those that are not in use.
-    sweeps_at: AtomicUsize,
+    /// After how many calls it looks for keys that are not in use. There are no more new keys than calls.
+    sweeps_in: AtomicUsize,
 }
 
 impl<K: LimitKey> Limiter<K> {
-    const FIRST_SWEEP: usize = 64;
+    const LEAST: usize = 64;
 
     fn new(quota: Quota) -> Self {
         Self {
             limiter: RateLimiter::hashmap_with_clock(quota, TokioClock),
-            sweeps_at: AtomicUsize::new(Self::FIRST_SWEEP),
+            sweeps_in: AtomicUsize::new(Self::LEAST),
         }
     }
 
     /// Whether a call with `key` may be made now, and if not, how long it is to wait.
     pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
         let checked = self.limiter.check_key(key);
-        if self.limiter.len() >= self.sweeps_at.load(Ordering::Relaxed) {
+        // Of those who count down together one comes to the end.
+        if self.sweeps_in.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
-            let sweeps_at = (2 * self.limiter.len()).max(Self::FIRST_SWEEP);
-            self.sweeps_at.store(sweeps_at, Ordering::Relaxed);
+            // So that a call's share of the next look is less than one key.
+            let sweeps_in = self.limiter.len().max(Self::LEAST);
+            self.sweeps_in.store(sweeps_in, Ordering::Relaxed);
         }
         checked.map_err(|not_until| wait(&not_until))
     }
@@ -163,6 +165,6 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         let kept = limiter.limiter.len();
-        assert!(kept <= Limiter::<i32>::FIRST_SWEEP, "{kept} keys are kept");
+        assert!(kept <= Limiter::<i32>::LEAST + 1, "{kept} keys are kept");
     }
 }

@@ -55,11 +55,17 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         loop {
             self.state = match &mut self.state {
-                State::Unasked => match self.limiter.check() {
-                    Ok(()) => State::Admitted,
-                    Err(not_until) if self.sheds => State::Refused(overloaded(wait(&not_until))),
-                    Err(not_until) => State::Waiting(Box::pin(sleep(wait(&not_until)))),
-                },
+                State::Unasked => {
+                    // What is inside is asked first: a call that it has no room for takes none of the rate.
+                    ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
+                    match self.limiter.check() {
+                        Ok(()) => State::Admitted,
+                        Err(not_until) if self.sheds => {
+                            State::Refused(overloaded(wait(&not_until)))
+                        }
+                        Err(not_until) => State::Waiting(Box::pin(sleep(wait(&not_until)))),
+                    }
+                }
                 State::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(cx));
                     State::Unasked
@@ -161,6 +167,29 @@ mod tests {
         tokio_test::assert_pending!(service.poll_ready());
         tokio::time::advance(SECOND).await;
         tokio_test::assert_ready_ok!(service.poll_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_refused_inside_takes_none_of_the_rate() {
+        let layer = ServiceBuilder::new()
+            .load_shed()
+            .layer(RateLimitLayer::new(1, SECOND))
+            .into_inner();
+        let (mut service, mut handle) =
+            mock::spawn_with(|inner: mock::Mock<Request<ClientProbe>, u32>| layer.layer(inner));
+        let request = || Request::<ClientProbe>::new(1.into(), ());
+        handle.allow(0);
+        for _ in 0..3 {
+            tokio_test::assert_ready_ok!(service.poll_ready());
+            let error = service.call(request()).await.unwrap_err();
+            assert!(error.is::<tower::load_shed::error::Overloaded>(), "{error}");
+        }
+        handle.allow(1);
+        tokio_test::assert_ready_ok!(service.poll_ready());
+        let answer = tokio::spawn(service.call(request()));
+        let (_, send) = handle.next_request().await.unwrap();
+        send.send_response(7);
+        assert_eq!(answer.await.unwrap().unwrap(), 7, "there was room for one");
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ use temporalio_common::{ActivityDefinition, error::ApplicationFailure};
 use temporalio_sdk::activities::{
     ActivityContext, ActivityDefinitions, ActivityError, ActivityImplementer,
 };
+use tonic::Code;
 use tower::ServiceExt;
 use tower_service::Service;
 use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack, error, failure::FailureParts};
@@ -66,17 +67,94 @@ use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack, error, failure
 /// among them: the attempt and the deadline are in its [`info`](ActivityContext::info), and it tells of
 /// [cancellation](ActivityContext::cancelled) and takes heartbeats.
 ///
-/// A service that does not look can still be stopped: [`stop_when_cancelled`](ServiceActivity::stop_when_cancelled).
+/// A service of the plain input learns nothing of that. Take a [`Call`] at the edge and give on what the service within is to
+/// know, with `map_request`. What needs no help from the service is done around it:
+/// [`stop_when_cancelled`](ServiceActivity::stop_when_cancelled) drops it when the activity is cancelled, and a deadline that
+/// ends before the server's is a layer of the worker's stack (`TimeoutLayer::deadline` of `tower-temporal-layers`).
+///
+/// # A client of gRPC, a handler of HTTP
+///
+/// A client that tonic generates has a method per call, which `service_fn` makes a service. The
+/// [`tonic::Request`] has the activity's deadline:
+///
+/// ```
+/// use temporalio_protos::temporal::api::workflowservice::v1::{
+///     DescribeNamespaceRequest, workflow_service_client::WorkflowServiceClient,
+/// };
+/// use temporalio_sdk::WorkerOptions;
+/// use tonic::{Request, Status, transport::Channel};
+/// use tower::{ServiceBuilder, service_fn};
+/// use tower_temporal_worker::activity::{self, Named};
+///
+/// fn worker(client: WorkflowServiceClient<Channel>) -> WorkerOptions {
+///     let describe = ServiceBuilder::new()
+///         // The activity takes a name, and the call a message.
+///         .map_request(|request: Request<String>| {
+///             request.map(|namespace| DescribeNamespaceRequest { namespace, ..Default::default() })
+///         })
+///         .service(service_fn(move |request| {
+///             let mut client = client.clone();
+///             async move {
+///                 let response = client.describe_namespace(request).await?.into_inner();
+///                 Ok::<_, Status>(response.namespace_info.map_or_else(String::new, |info| info.id))
+///             }
+///         }));
+///     let definition = Named::<String, String>::new("describe_namespace");
+///     WorkerOptions::new("admin")
+///         .register_activities(activity::from_service(definition, describe))
+///         .build()
+/// }
+/// ```
+///
+/// An axum router is a service of HTTP requests. `map_request` makes one of the input, and `and_then` the output of the response:
+///
+/// ```
+/// use axum::{Json, Router, body::Body, routing::post};
+/// use temporalio_sdk::WorkerOptions;
+/// use tower::{BoxError, ServiceBuilder, util::MapErrLayer};
+/// use tower_temporal_worker::activity::{self, Named};
+///
+/// // What also serves HTTP.
+/// let router: Router = Router::new()
+///     .route("/charges", post(async |Json(cents): Json<u32>| format!("charged {cents}")));
+///
+/// let charge = ServiceBuilder::new()
+///     .map_request(|request: http::Request<u32>| {
+///         // The extensions stay: the activity's context is among them.
+///         let (mut parts, cents) = request.into_parts();
+///         parts.method = http::Method::POST;
+///         parts.uri = http::Uri::from_static("/charges");
+///         let json = http::HeaderValue::from_static("application/json");
+///         parts.headers.insert(http::header::CONTENT_TYPE, json);
+///         http::Request::from_parts(parts, Body::from(cents.to_string()))
+///     })
+///     .and_then(async |response: http::Response<Body>| {
+///         if !response.status().is_success() {
+///             return Err(BoxError::from(response.status().to_string()));
+///         }
+///         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+///         Ok(String::from_utf8(bytes.into())?)
+///     })
+///     .layer(MapErrLayer::new(|never: std::convert::Infallible| match never {}))
+///     .service(router);
+///
+/// let options = WorkerOptions::new("payments")
+///     .register_activities(activity::from_service(Named::<u32, String>::new("charge"), charge))
+///     .build();
+/// # let _ = options;
+/// ```
 ///
 /// # Errors
 ///
 /// - An [`ApplicationFailure`](temporalio_common::error::ApplicationFailure) is the activity's failure as it is: so the
 ///   service decides whether the activity is retried, and when.
-/// - An [`ExecuteActivityError`] is what it holds: so a service can say that the activity was cancelled, or
-///   completes later.
+/// - An [`ExecuteActivityError`], which any [`ActivityError`] becomes, is what it holds: so a service can say that the activity was
+///   cancelled, or completes later. That it says so is seen also where a middleware has wrapped it, but the details of a
+///   cancellation can't be taken out then.
 /// - Anything else becomes a failure whose type is the name of the gRPC code that says it best (`DeadlineExceeded`,
 ///   `NotFound` …), or `ServiceError` where nothing is known. It is retried as the activity's retry policy says, unless
-///   it is a [`Denied`](tower_temporal_core::Denied) or a status `PERMISSION_DENIED`.
+///   the same call can do no better: a [`Denied`](tower_temporal_core::Denied), an [`Invalid`](tower_temporal_core::Invalid), a
+///   status `PERMISSION_DENIED`, `INVALID_ARGUMENT` or `UNIMPLEMENTED`.
 ///
 /// # Readiness
 ///
@@ -170,9 +248,17 @@ where
 }
 
 fn activity_error(error: BoxError) -> ActivityError {
-    match error.downcast::<ExecuteActivityError>() {
-        Ok(error) => error.0,
-        Err(error) => ActivityError::application(failure(error)),
+    let error = match error.downcast::<ExecuteActivityError>() {
+        Ok(error) => return error.0,
+        Err(error) => error,
+    };
+    // What is wrapped can't be taken out. What is no failure can be said again.
+    match error::find_in(error.as_ref()) {
+        Some(ExecuteActivityError(ActivityError::WillCompleteAsync)) => {
+            ActivityError::WillCompleteAsync
+        }
+        Some(ExecuteActivityError(ActivityError::Cancelled { .. })) => ActivityError::cancelled(),
+        _ => ActivityError::application(failure(error)),
     }
 }
 
@@ -183,6 +269,8 @@ fn failure(error: BoxError) -> ApplicationFailure {
         Err(error) => error,
     };
     let mut parts = FailureParts::of(&error);
+    // Who does not know the call will not know it the next time.
+    parts.non_retryable |= error::kind(&error) == ErrorKind::Status(Code::Unimplemented);
     if parts.type_name.as_deref() == Some(ErrorKind::Other.type_name()) {
         parts.type_name = Some(match error::kind(&error) {
             ErrorKind::Other => "ServiceError".to_owned(),
@@ -250,6 +338,31 @@ mod tests {
         );
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("wrapped")]
+    struct Wrapped(#[source] ExecuteActivityError);
+
+    #[test]
+    fn what_is_wrapped_is_found() {
+        let error = activity_error(Wrapped(ActivityError::WillCompleteAsync.into()).into());
+        assert!(
+            matches!(error, ActivityError::WillCompleteAsync),
+            "{error:?}"
+        );
+        let error = activity_error(Wrapped(ActivityError::cancelled().into()).into());
+        assert!(
+            matches!(error, ActivityError::Cancelled { .. }),
+            "{error:?}"
+        );
+        let own = ApplicationFailure::builder("mine")
+            .type_name("Mine".to_owned())
+            .non_retryable(true)
+            .build();
+        let failure = failed(Wrapped(ActivityError::application(own).into()));
+        assert_eq!(failure.type_name(), Some("Mine"));
+        assert!(failure.is_non_retryable());
+    }
+
     #[test]
     fn another_error_says_what_happened() {
         let denied = failed(Denied::new("no"));
@@ -258,6 +371,12 @@ mod tests {
         let absent = failed(tonic::Status::not_found("it"));
         assert_eq!(absent.type_name(), Some("NotFound"));
         assert!(!absent.is_non_retryable());
+        for status in [
+            tonic::Status::unimplemented("it"),
+            tonic::Status::invalid_argument("it"),
+        ] {
+            assert!(failed(status).is_non_retryable());
+        }
         let unknown = failed("broken");
         assert_eq!(unknown.type_name(), Some("ServiceError"));
         assert!(!unknown.is_non_retryable());

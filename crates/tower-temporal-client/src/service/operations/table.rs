@@ -1,18 +1,17 @@
-//! The table of requests, and what is generated from it.
+//! The table of requests.
 
-use super::{
-    ActivityExecution, ClientOperation, ClientService, Definition, Execution, ResponseFuture,
-    definition::Of,
-};
+use super::{arg, names_run, new_id, starts_once, untyped};
 use crate::{
-    operations::{activity, limit, schedule},
-    sdk_error::SdkError,
+    macros::always,
+    operations::{activity, schedule},
+    service::{
+        ActivityExecution, ClientOperation, ClientService, Definition, Execution, ResponseFuture,
+        definition::Of, request_id,
+    },
 };
 use std::{
-    any::Any,
     marker::PhantomData,
     task::{Context, Poll},
-    time::Duration,
 };
 use temporalio_client::{
     ActivityCancelOptions, ActivityCountOptions, ActivityDescribeOptions, ActivityExecutionCount,
@@ -22,9 +21,9 @@ use temporalio_client::{
     WorkflowCancelOptions, WorkflowCountOptions, WorkflowDescribeOptions,
     WorkflowExecuteUpdateOptions, WorkflowExecutionCount, WorkflowExecutionDescription,
     WorkflowFetchHistoryOptions, WorkflowGetResultOptions, WorkflowHandle, WorkflowHistory,
-    WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowListOptions, WorkflowQueryOptions,
-    WorkflowSignalOptions, WorkflowStartOptions, WorkflowStartUpdateOptions,
-    WorkflowTerminateOptions, WorkflowUpdateHandle, WorkflowUpdateWithStartOptions,
+    WorkflowListOptions, WorkflowQueryOptions, WorkflowSignalOptions, WorkflowStartOptions,
+    WorkflowStartUpdateOptions, WorkflowTerminateOptions, WorkflowUpdateHandle,
+    WorkflowUpdateWithStartOptions,
     errors::{
         ActivityInteractionError, ActivityResultError, AsyncActivityError, ClientError,
         StartActivityError, WorkflowGetResultError, WorkflowInteractionError, WorkflowQueryError,
@@ -38,206 +37,12 @@ use temporalio_client::{
     },
 };
 use temporalio_common::{
-    ActivityDefinition, HasWorkflowDefinition, QueryDefinition, SignalDefinition, UntypedActivity,
-    UpdateDefinition, WorkflowDefinition, data_converters::TemporalSerializable,
-    error::ApplicationFailure,
+    ActivityDefinition, HasWorkflowDefinition, QueryDefinition, SignalDefinition, UpdateDefinition,
+    WorkflowDefinition, data_converters::TemporalSerializable, error::ApplicationFailure,
 };
+use tonic::Code;
 use tower_service::Service;
-use tower_temporal_core::{
-    BoxError, Category, Ending, ErrorKind, Headers, HeadersMut, Operation, Request, Target, error,
-    scope::TaskScope,
-};
-use uuid::Uuid;
-
-/// A field's type, where an argument of another type is turned into it.
-macro_rules! field {
-    ($argument:ty) => {
-        $argument
-    };
-    ($argument:ty as $field:ty) => {
-        $field
-    };
-}
-
-/// An argument as its field.
-macro_rules! value {
-    ($argument:ident) => {
-        $argument
-    };
-    ($argument:ident as $field:ty) => {
-        Into::<$field>::into($argument)
-    };
-}
-
-macro_rules! operations {
-    ($(
-        $method:ident => $operation:ident $(<$($generic:ident),+>)? ($input:ident) -> $output:ty, $error:ident
-        $(where { $($bounds:tt)+ })?
-        {
-            $doc:literal
-            new: ($($(#[$field_doc:meta])* $field:ident: $argument:ty $(as $type:ty)?),* $(,)?),
-            $(id: $id:ident,)?
-            headers: [$($header:ident),*],
-            args: [$($args:ident),*],
-            $(rpc: $($rpc:ident).+,)?
-            $(long_poll: |$poll_input:ident| $long_poll:expr,)?
-            target: |$target_input:ident| $target:expr,
-            idempotent: |$idempotent_input:ident| $idempotent:expr,
-            call: |$client:ident, $call_input:ident| $call:expr,
-        }
-    )*) => {
-        /// The names of all requests.
-        pub const OPERATIONS: &[&str] = &[$(stringify!($method)),*];
-
-        $(
-            #[doc = $doc]
-            #[doc = ""]
-            #[doc = concat!(
-                "A request of [`ClientService`]: [`", stringify!($input), "`] → `", stringify!($output),
-                "`, failing with [`", stringify!($error), "`]."
-            )]
-            pub struct $operation $(<$($generic),+>)? (PhantomData<fn() -> ($($($generic,)+)?)>);
-
-            #[doc = concat!("Input to [`", stringify!($operation), "`].")]
-            pub struct $input $(<$($generic),+>)? $(where $($bounds)+)? {
-                $($(#[$field_doc])* pub $field: field!($argument $(as $type)?),)*
-            }
-
-            #[allow(trivial_bounds, reason = "which fields depend on a parameter differs")]
-            impl $(<$($generic),+>)? Clone for $input $(<$($generic),+>)?
-            where
-                $(field!($argument $(as $type)?): Clone,)*
-                $($($bounds)+)?
-            {
-                fn clone(&self) -> Self {
-                    Self { $($field: self.$field.clone()),* }
-                }
-            }
-
-            impl $(<$($generic),+>)? $operation $(<$($generic),+>)? $(where $($bounds)+)? {
-                #[doc = concat!("The request: ", $doc)]
-                $(
-                    #[doc = ""]
-                    #[doc = concat!(
-                        "Without `", stringify!($id), "` the options are given a new one, so that every clone of the \
-                         request is the same call to the server."
-                    )]
-                )?
-                #[allow(
-                    clippy::new_ret_no_self,
-                    reason = "the operation is a marker; what is made is a request of it"
-                )]
-                #[allow(unused_mut, reason = "not every request has an id")]
-                pub fn new($($field: $argument),*) -> Request<Self> {
-                    let mut input = $input { $($field: value!($field $(as $type)?)),* };
-                    $(input.options.$id.get_or_insert_with(new_id);)?
-                    Request::new(input, ())
-                }
-            }
-
-            impl $(<$($generic),+>)? Operation for $operation $(<$($generic),+>)? $(where $($bounds)+)? {
-                type Input = $input $(<$($generic),+>)?;
-                type Output = $output;
-                type Error = $error;
-                type Context = ();
-                type Scope = TaskScope;
-
-                const NAME: &'static str = stringify!($method);
-                const CATEGORY: Category = Category::ClientOutbound;
-
-                #[allow(unused_variables)]
-                fn headers(input: &Self::Input) -> Headers<'_> {
-                    Headers::optional([$(&input.options.$header),*])
-                }
-
-                #[allow(unused_variables)]
-                fn headers_mut(input: &mut Self::Input) -> HeadersMut<'_> {
-                    HeadersMut::optional([$(&mut input.options.$header),*])
-                }
-
-                fn target<'a>($target_input: &'a Self::Input, (): &'a ()) -> Target<'a> {
-                    $target
-                }
-
-                #[allow(unused_variables)]
-                fn args<Arg: Any>(input: &Self::Input) -> [Option<&Arg>; 2] {
-                    let mut args = [$(arg::<_, Arg>(&input.$args)),*].into_iter();
-                    std::array::from_fn(|_| args.next().flatten())
-                }
-
-                $(
-                    fn limit_timeout(input: &mut Self::Input, timeout: Duration) {
-                        limit(&mut input.$($rpc).+, timeout);
-                    }
-                )?
-
-                $(
-                    fn is_long_poll($poll_input: &Self::Input) -> bool {
-                        $long_poll
-                    }
-                )?
-
-                fn error(error: BoxError) -> $error {
-                    SdkError::from_status(error::status(error))
-                }
-
-                fn kind(error: &$error) -> ErrorKind {
-                    SdkError::kind(error)
-                }
-
-                fn ending(error: &$error) -> Ending {
-                    if SdkError::is_answer(error) {
-                        Ending::Answered
-                    } else {
-                        Ending::Failed
-                    }
-                }
-            }
-
-            impl $(<$($generic),+>)? ClientOperation for $operation $(<$($generic),+>)? $(where $($bounds)+)? {
-                fn is_idempotent($idempotent_input: &Self::Input) -> bool {
-                    $idempotent
-                }
-            }
-
-            impl $(<$($generic),+>)? Service<Request<$operation $(<$($generic),+>)?>> for ClientService
-            $(where $($bounds)+)?
-            {
-                type Response = $output;
-                type Error = $error;
-                type Future = ResponseFuture<$output, $error>;
-
-                fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), $error>> {
-                    Poll::Ready(Ok(()))
-                }
-
-                fn call(&mut self, request: Request<$operation $(<$($generic),+>)?>) -> Self::Future {
-                    let $client = self.client().clone();
-                    let ($call_input, (), _) = request.into_parts();
-                    ResponseFuture::new(async move { $call })
-                }
-            }
-        )*
-    };
-}
-
-/// An argument, if it is an `A`: as it is, or where a call takes it as an option.
-fn arg<F: Any, A: Any>(field: &F) -> Option<&A> {
-    let field: &dyn Any = field;
-    field
-        .downcast_ref()
-        .or_else(|| field.downcast_ref::<Option<A>>()?.as_ref())
-}
-
-fn new_id() -> String {
-    Uuid::new_v4().to_string()
-}
-
-/// Whether a second start of the same workflow id is refused, whatever has become of the first.
-fn starts_once(reuse: WorkflowIdReusePolicy, conflict: WorkflowIdConflictPolicy) -> bool {
-    reuse == WorkflowIdReusePolicy::RejectDuplicate
-        && conflict != WorkflowIdConflictPolicy::TerminateExisting
-}
+use tower_temporal_core::{Operation, Request, Target};
 
 operations! {
     start_workflow =>
@@ -253,12 +58,12 @@ operations! {
             workflow: W as Definition<W>,
             /// Its input.
             input: W::Input,
-            /// How it is started. The SDK makes a request id of its own for every start.
+            /// How it is started.
             options: WorkflowStartOptions,
         ),
+        carries: request_id,
         headers: [header],
         args: [input],
-        rpc: options.rpc_options,
         target: |input| Target {
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(input.workflow.name()), Some(&input.options.workflow_id))
@@ -291,16 +96,15 @@ operations! {
             /// How the workflow is started.
             options: WorkflowStartOptions,
         ),
+        carries: request_id,
         headers: [header],
         args: [input, signal_input],
-        rpc: options.rpc_options,
         target: |input| Target {
             name: Some(input.signal.name()),
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(input.workflow.name()), Some(&input.options.workflow_id))
         },
-        // The signal has no id that the server could know it by.
-        idempotent: |_input| false,
+        // The SDK gives the signal no id that the server could know it by.
         call: |client, input| {
             let handle = client
                 .signal_with_start_workflow(
@@ -334,7 +138,6 @@ operations! {
         id: request_id,
         headers: [header],
         args: [input],
-        rpc: options.rpc_options,
         target: |input| Target { name: Some(input.signal.name()), ..input.execution.target() },
         idempotent: |input| input.options.request_id.is_some(),
         call: |client, input| {
@@ -361,9 +164,8 @@ operations! {
         ),
         headers: [header],
         args: [input],
-        rpc: options.rpc_options,
         target: |input| Target { name: Some(input.query.name()), ..input.execution.target() },
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| {
             let handle = input.execution.handle::<Of<Q::Workflow>>(&client);
             handle.query(input.query, input.input, input.options).await
@@ -390,7 +192,7 @@ operations! {
         id: update_id,
         headers: [header],
         args: [input],
-        rpc: options.rpc_options,
+        long_poll: always,
         target: |input| Target {
             name: Some(input.update.name()),
             update_id: input.options.update_id.as_deref(),
@@ -424,8 +226,7 @@ operations! {
         id: update_id,
         headers: [header],
         args: [input],
-        rpc: options.rpc_options,
-        long_poll: |_input| true,
+        long_poll: always,
         target: |input| Target {
             name: Some(input.update.name()),
             update_id: input.options.update_id.as_deref(),
@@ -455,16 +256,14 @@ operations! {
             /// Controls for the call.
             rpc_options: RpcOptions,
         ),
-        headers: [],
-        args: [],
         rpc: rpc_options,
-        long_poll: |_input| true,
+        long_poll: always,
         target: |input| Target {
             name: Some(input.update.name()),
             update_id: Some(&input.update_id),
             ..input.execution.target()
         },
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| {
             let handle = input.execution.handle::<Of<U::Workflow>>(&client);
             handle.get_update_handle(input.update, input.update_id).get_result(input.rpc_options).await
@@ -494,9 +293,10 @@ operations! {
             options: WorkflowUpdateWithStartOptions,
         ),
         id: update_id,
+        carries: request_id,
         headers: [start_header, update_header],
         args: [input, update_input],
-        rpc: options.rpc_options,
+        long_poll: always,
         target: |input| Target {
             name: Some(input.update.name()),
             update_id: input.options.update_id.as_deref(),
@@ -544,10 +344,10 @@ operations! {
             options: WorkflowUpdateWithStartOptions,
         ),
         id: update_id,
+        carries: request_id,
         headers: [start_header, update_header],
         args: [input, update_input],
-        rpc: options.rpc_options,
-        long_poll: |_input| true,
+        long_poll: always,
         target: |input| Target {
             name: Some(input.update.name()),
             update_id: input.options.update_id.as_deref(),
@@ -579,9 +379,6 @@ operations! {
             options: WorkflowCancelOptions,
         ),
         id: request_id,
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| input.execution.target(),
         idempotent: |input| input.execution.is_pinned() || input.options.request_id.is_some(),
         call: |client, input| input.execution.handle::<UntypedWorkflow>(&client).cancel(input.options).await,
@@ -594,12 +391,10 @@ operations! {
             /// Why and how.
             options: WorkflowTerminateOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| input.execution.target(),
         // A termination has no request id. One that names no run may come to the next start of the workflow id.
         idempotent: |input| input.execution.is_pinned(),
+        done_if: NotFound,
         call: |client, input| input.execution.handle::<UntypedWorkflow>(&client).terminate(input.options).await,
     }
     describe_workflow =>
@@ -611,11 +406,8 @@ operations! {
             /// Controls for the call.
             options: WorkflowDescribeOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| input.execution.target(),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| input.execution.handle::<UntypedWorkflow>(&client).describe(input.options).await,
     }
     get_workflow_result => GetWorkflowResult<W>(GetWorkflowResultInput) -> W::Output, WorkflowGetResultError
@@ -626,22 +418,19 @@ operations! {
     {
         "Waits for a workflow's result."
         new: (
-            /// The workflow's definition, which says what its result is.
-            workflow: W as Definition<W>,
             /// The workflow.
             execution: impl Into<Execution> as Execution,
+            /// The workflow's definition, which says what its result is.
+            workflow: W as Definition<W>,
             /// Whether to follow it as it continues as new, and controls for the calls.
             options: WorkflowGetResultOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
-        long_poll: |_input| true,
+        long_poll: always,
         target: |input| Target {
             workflow_type: Some(input.workflow.name()),
             ..input.execution.target()
         },
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| input.execution.handle::<W>(&client).get_result(input.options).await,
     }
     fetch_workflow_history =>
@@ -653,12 +442,9 @@ operations! {
             /// Which events.
             options: WorkflowFetchHistoryOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         long_poll: |input| input.options.wait_new_event,
         target: |input| input.execution.target(),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| Ok(input.execution.handle::<UntypedWorkflow>(&client).fetch_history(input.options)),
     }
     list_workflows => ListWorkflows(ListWorkflowsInput) -> ListWorkflowsStream, ClientError {
@@ -669,11 +455,7 @@ operations! {
             /// How many, and controls for the calls.
             options: WorkflowListOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
-        target: |_input| Target::new(),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| Ok(client.list_workflows(input.query, input.options)),
     }
     count_workflows => CountWorkflows(CountWorkflowsInput) -> WorkflowExecutionCount, ClientError {
@@ -684,11 +466,7 @@ operations! {
             /// Controls for the call.
             options: WorkflowCountOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
-        target: |_input| Target::new(),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| client.count_workflows(input.query, input.options).await,
     }
     create_schedule => CreateSchedule(CreateScheduleInput) -> ScheduleHandle<Client>, ScheduleError {
@@ -699,11 +477,9 @@ operations! {
             /// What it does, and when.
             options: CreateScheduleOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
+        carries: request_id,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| client.create_schedule(input.schedule_id, input.options).await,
     }
     list_schedules => ListSchedules(ListSchedulesInput) -> ListSchedulesStream, ScheduleError {
@@ -712,11 +488,7 @@ operations! {
             /// Which schedules, and controls for the calls.
             options: ListSchedulesOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
-        target: |_input| Target::new(),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| Ok(client.list_schedules(input.options)),
     }
     describe_schedule => DescribeSchedule(DescribeScheduleInput) -> ScheduleDescription, ScheduleError {
@@ -727,11 +499,9 @@ operations! {
             /// Controls for the call.
             rpc_options: RpcOptions,
         ),
-        headers: [],
-        args: [],
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| client.get_schedule_handle(input.schedule_id).describe(input.rpc_options).await,
     }
     update_schedule => UpdateSchedule<F>(UpdateScheduleInput) -> (), ScheduleError
@@ -748,12 +518,10 @@ operations! {
             /// Controls for both calls.
             rpc_options: RpcOptions,
         ),
-        headers: [],
-        args: [],
+        carries: request_id,
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
         // The function may change what it has changed before.
-        idempotent: |_input| false,
         call: |client, input| {
             client.get_schedule_handle(input.schedule_id).update(input.update, input.rpc_options).await
         },
@@ -768,11 +536,10 @@ operations! {
             /// Controls for the call.
             rpc_options: RpcOptions,
         ),
-        headers: [],
-        args: [],
+        carries: request_id,
         rpc: rpc_options,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| {
             client.get_schedule_handle(input.schedule_id).send_update(input.update, input.rpc_options).await
         },
@@ -785,11 +552,9 @@ operations! {
             /// Controls for the call.
             options: DeleteScheduleOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| true,
+        idempotent: always,
+        done_if: NotFound,
         call: |client, input| client.get_schedule_handle(input.schedule_id).delete(input.options).await,
     }
     pause_schedule => PauseSchedule(PauseScheduleInput) -> (), ScheduleError {
@@ -802,11 +567,9 @@ operations! {
             /// Controls for the call.
             options: PauseScheduleOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
+        carries: request_id,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| client.get_schedule_handle(input.schedule_id).pause(input.note, input.options).await,
     }
     unpause_schedule => UnpauseSchedule(UnpauseScheduleInput) -> (), ScheduleError {
@@ -819,11 +582,9 @@ operations! {
             /// Controls for the call.
             options: UnpauseScheduleOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
+        carries: request_id,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| client.get_schedule_handle(input.schedule_id).unpause(input.note, input.options).await,
     }
     trigger_schedule => TriggerSchedule(TriggerScheduleInput) -> (), ScheduleError {
@@ -836,11 +597,8 @@ operations! {
             /// Controls for the call.
             options: TriggerScheduleOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
+        carries: request_id,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| false,
         call: |client, input| {
             client.get_schedule_handle(input.schedule_id).trigger(input.overlap_policy, input.options).await
         },
@@ -855,11 +613,8 @@ operations! {
             /// Controls for the call.
             options: BackfillScheduleOptions,
         ),
-        headers: [],
-        args: [],
-        rpc: options.rpc_options,
+        carries: request_id,
         target: |input| schedule(&input.schedule_id),
-        idempotent: |_input| false,
         call: |client, input| {
             client.get_schedule_handle(input.schedule_id).backfill(input.backfills, input.options).await
         },
@@ -881,6 +636,7 @@ operations! {
         ),
         headers: [header],
         args: [input],
+        rpc: none,
         target: |input| Target {
             activity_type: Some(input.activity.name()),
             activity_id: Some(&input.options.id),
@@ -898,19 +654,18 @@ operations! {
     {
         "Waits for the result of a standalone activity."
         new: (
-            /// The activity's definition, which says what its result is.
-            activity: A as Definition<A>,
             /// The activity.
             execution: impl Into<ActivityExecution> as ActivityExecution,
+            /// The activity's definition, which says what its result is.
+            activity: A as Definition<A>,
         ),
-        headers: [],
-        args: [],
-        long_poll: |_input| true,
+        rpc: none,
+        long_poll: always,
         target: |input| Target {
             activity_type: Some(input.activity.name()),
             ..input.execution.target()
         },
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| {
             let ActivityExecution { activity_id, run_id } = input.execution;
             client.get_activity_handle(input.activity, activity_id, run_id).result().await
@@ -927,20 +682,19 @@ operations! {
     {
         "Describes a standalone activity."
         new: (
-            /// The activity's definition, which says what its input and result are.
-            activity: A as Definition<A>,
             /// The activity.
             execution: impl Into<ActivityExecution> as ActivityExecution,
+            /// The activity's definition, which says what its input and result are.
+            activity: A as Definition<A>,
             /// How much of it.
             options: ActivityDescribeOptions,
         ),
-        headers: [],
-        args: [],
+        rpc: none,
         target: |input| Target {
             activity_type: Some(input.activity.name()),
             ..input.execution.target()
         },
-        idempotent: |_input| true,
+        idempotent: always,
         call: |client, input| {
             let ActivityExecution { activity_id, run_id } = input.execution;
             client.get_activity_handle(input.activity, activity_id, run_id).describe(input.options).await
@@ -954,8 +708,7 @@ operations! {
             /// Why.
             options: ActivityCancelOptions,
         ),
-        headers: [],
-        args: [],
+        rpc: none,
         target: |input| input.execution.target(),
         idempotent: |input| input.execution.run_id.is_some(),
         call: |client, input| untyped(&client, input.execution).cancel(input.options).await,
@@ -968,10 +721,10 @@ operations! {
             /// Why.
             options: ActivityTerminateOptions,
         ),
-        headers: [],
-        args: [],
+        rpc: none,
         target: |input| input.execution.target(),
         idempotent: |input| input.execution.run_id.is_some(),
+        done_if: NotFound,
         call: |client, input| untyped(&client, input.execution).terminate(input.options).await,
     }
     list_activities => ListActivities(ListActivitiesInput) -> ListActivitiesStream, ClientError {
@@ -982,10 +735,8 @@ operations! {
             /// There is nothing to choose yet.
             options: ActivityListOptions,
         ),
-        headers: [],
-        args: [],
-        target: |_input| Target::new(),
-        idempotent: |_input| true,
+        rpc: none,
+        idempotent: always,
         call: |client, input| Ok(client.list_activities(input.query, input.options)),
     }
     count_activities => CountActivities(CountActivitiesInput) -> ActivityExecutionCount, ClientError {
@@ -996,10 +747,8 @@ operations! {
             /// There is nothing to choose yet.
             options: ActivityCountOptions,
         ),
-        headers: [],
-        args: [],
-        target: |_input| Target::new(),
-        idempotent: |_input| true,
+        rpc: none,
+        idempotent: always,
         call: |client, input| client.count_activities(input.query, input.options).await,
     }
     complete_async_activity => CompleteAsyncActivity<T>(CompleteAsyncActivityInput) -> (), AsyncActivityError
@@ -1016,11 +765,10 @@ operations! {
             /// Controls for the call.
             rpc_options: RpcOptions,
         ),
-        headers: [],
         args: [result],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
-        idempotent: |_input| true,
+        idempotent: |input| names_run(&input.identifier),
         call: |client, input| {
             client.get_async_activity_handle(input.identifier).complete(input.result, input.rpc_options).await
         },
@@ -1042,7 +790,6 @@ operations! {
             /// Controls for the call.
             rpc_options: RpcOptions,
         ),
-        headers: [],
         args: [last_heartbeat_details],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
@@ -1070,11 +817,10 @@ operations! {
             /// Controls for the call.
             rpc_options: RpcOptions,
         ),
-        headers: [],
         args: [details],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
-        idempotent: |_input| true,
+        idempotent: |input| names_run(&input.identifier),
         call: |client, input| {
             client
                 .get_async_activity_handle(input.identifier)
@@ -1097,92 +843,12 @@ operations! {
             /// Controls for the call.
             rpc_options: RpcOptions,
         ),
-        headers: [],
         args: [details],
         rpc: rpc_options,
         target: |input| activity(&input.identifier),
-        idempotent: |_input| true,
+        idempotent: |input| names_run(&input.identifier),
         call: |client, input| {
             client.get_async_activity_handle(input.identifier).heartbeat(input.details, input.rpc_options).await
         },
-    }
-}
-
-fn untyped(
-    client: &Client,
-    ActivityExecution {
-        activity_id,
-        run_id,
-    }: ActivityExecution,
-) -> ActivityHandle<Client, UntypedActivity> {
-    client.get_untyped_activity_handle(activity_id, run_id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use temporalio_client::UntypedSignal;
-    use temporalio_common::data_converters::RawValue;
-    use tonic::Code;
-    use tower_temporal_core::Denied;
-
-    fn start() -> Request<SignalWithStartWorkflow<UntypedWorkflow, UntypedSignal<UntypedWorkflow>>>
-    {
-        let mut request = SignalWithStartWorkflow::new(
-            UntypedWorkflow::new("Order"),
-            RawValue::empty(),
-            UntypedSignal::new("pay"),
-            RawValue::empty(),
-            WorkflowStartOptions::new("queue", "order-1").build(),
-        );
-        request.extensions_mut().insert(7_u32);
-        request
-    }
-
-    #[test]
-    fn a_clone_is_the_same_request_with_its_extensions() {
-        let clone = start().clone();
-        assert_eq!(clone.extensions().get(), Some(&7_u32));
-        assert_eq!(clone.target(), start().target());
-        assert_eq!(
-            clone.target(),
-            Target {
-                name: Some("pay"),
-                task_queue: Some("queue"),
-                ..Target::workflow(Some("Order"), Some("order-1"))
-            }
-        );
-    }
-
-    fn args<O: Operation, A: Any>(request: &Request<O>) -> [bool; 2] {
-        O::args::<A>(request).map(|arg| arg.is_some())
-    }
-
-    #[test]
-    fn arguments_are_found_by_their_type_also_as_an_option() {
-        assert_eq!(args::<_, RawValue>(&start()), [true, true]);
-        assert_eq!(args::<_, String>(&start()), [false, false]);
-        let token = ActivityIdentifier::TaskToken(b"token".to_vec().into());
-        let complete = CompleteAsyncActivity::new(token, Some(1_u8), RpcOptions::default());
-        assert_eq!(args::<_, u8>(&complete), [true, false]);
-        assert_eq!(args::<_, Option<u8>>(&complete), [true, false]);
-    }
-
-    #[test]
-    fn a_deadline_only_shortens_that_of_the_request() {
-        let (long, short) = (Duration::from_secs(9), Duration::from_secs(1));
-        let mut describe = DescribeSchedule::new("daily", RpcOptions::default());
-        for (given, expected) in [(long, long), (short, short), (long, short)] {
-            DescribeSchedule::limit_timeout(&mut describe, given);
-            assert_eq!(describe.rpc_options.timeout, Some(expected));
-        }
-    }
-
-    #[test]
-    fn what_a_middleware_fails_with_is_the_error_of_the_call() {
-        let error = DescribeSchedule::error(Denied::new("no").into());
-        let code = DescribeSchedule::kind(&error).code();
-        assert_eq!(code, Code::PermissionDenied, "{error:?}");
-        assert!(DescribeSchedule::is_failure(&error));
     }
 }
