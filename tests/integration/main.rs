@@ -25,3 +25,4 @@ mod support;
 mod trace;
 mod workflow;
 mod workflow_timeout;
+mod written;

@@ -195,7 +195,7 @@ async fn a_replay_counts_nothing_twice_and_loses_no_failure() {
     let [_, execute, _, activity] = CALLS;
     for call in [execute, activity] {
         let (category, operation) = call.split_once(' ').unwrap();
-        let failures = format!("tower_temporal_failures {category} kind=Unknown {operation}");
+        let failures = format!("tower_temporal_failures {category} kind=failed {operation}");
         assert_eq!(totals.get(&failures), Some(&1), "{totals:#?}");
     }
     let latency = format!("tower_temporal_latency {execute}");
@@ -246,7 +246,7 @@ async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
         r#"tower_temporal_calls{category="client_outbound",operation="start_workflow"} 2"#,
         r#"tower_temporal_calls{category="workflow_inbound",operation="execute"} 2"#,
         r#"tower_temporal_calls{category="activity_inbound",operation="execute_activity"} 2"#,
-        r#"tower_temporal_failures{category="activity_inbound",kind="Unknown",operation="execute_activity"} 1"#,
+        r#"tower_temporal_failures{category="activity_inbound",kind="failed",operation="execute_activity"} 1"#,
         r#"tower_temporal_in_flight{category="workflow_inbound",operation="execute"} 0"#,
         r#"tower_temporal_latency_count{category="workflow_outbound",operation="schedule_activity"} 2"#,
         r#"custom_activity_schedule_to_start_latency_count{activity_type="Activities::work",workflow_type="Work"} 2"#,

@@ -88,8 +88,12 @@ macro_rules! client_operation {
             $crate::sdk_error::SdkError::kind(error)
         }
 
-        fn is_failure(error: &Self::Error) -> bool {
-            !$crate::sdk_error::SdkError::is_answer(error)
+        fn ending(error: &Self::Error) -> tower_temporal_core::Ending {
+            if $crate::sdk_error::SdkError::is_answer(error) {
+                tower_temporal_core::Ending::Answered
+            } else {
+                tower_temporal_core::Ending::Failed
+            }
         }
     };
 }

@@ -5,8 +5,9 @@
 //! [`kind`] what happened, so that a timeout becomes `DEADLINE_EXCEEDED` and a denial `PERMISSION_DENIED`. The original
 //! error stays reachable through [`source()`](std::error::Error::source).
 
-use crate::{BoxError, Operation, catch_panic::Panicked};
+use crate::{BoxError, Operation, catch_panic::Panicked, failure};
 use std::{any::Any, error::Error, fmt, sync::Arc, time::Duration};
+use temporalio_common::error::ApplicationErrorCategory;
 use tonic::{Code, Status};
 
 /// A call was not carried through its stack as it should.
@@ -202,6 +203,35 @@ impl ErrorKind {
         }
     }
 
+    /// A stable word for it, for labels of metrics and fields of logs: the name of the gRPC code, as
+    /// `permission_denied`, where there is one that says it; `panicked`, `misuse`, and `failed` for anything else.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Panicked => "panicked",
+            Self::Misuse => "misuse",
+            Self::Other => "failed",
+            _ => match self.code() {
+                Code::Ok => "ok",
+                Code::Cancelled => "cancelled",
+                Code::Unknown => "unknown",
+                Code::InvalidArgument => "invalid_argument",
+                Code::DeadlineExceeded => "deadline_exceeded",
+                Code::NotFound => "not_found",
+                Code::AlreadyExists => "already_exists",
+                Code::PermissionDenied => "permission_denied",
+                Code::ResourceExhausted => "resource_exhausted",
+                Code::FailedPrecondition => "failed_precondition",
+                Code::Aborted => "aborted",
+                Code::OutOfRange => "out_of_range",
+                Code::Unimplemented => "unimplemented",
+                Code::Internal => "internal",
+                Code::Unavailable => "unavailable",
+                Code::DataLoss => "data_loss",
+                Code::Unauthenticated => "unauthenticated",
+            },
+        }
+    }
+
     /// A stable name for it, used as the type of an application failure.
     pub const fn type_name(self) -> &'static str {
         if let Self::Panicked = self {
@@ -222,6 +252,25 @@ impl ErrorKind {
     pub const fn is_final(self) -> bool {
         matches!(self.code(), Code::PermissionDenied | Code::InvalidArgument)
     }
+}
+
+/// How a call has ended that gave an error: not everything that the SDK carries in an `Err` is a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ending {
+    /// It has failed.
+    Failed,
+    /// It has failed with an error that is marked benign, which nobody wants to be told of.
+    Benign,
+    /// It was cancelled, or what it waited for was.
+    Cancelled,
+    /// The workflow has continued as new.
+    ContinuedAsNew,
+    /// The activity has returned, and somebody else will complete it.
+    CompletesLater,
+    /// The server has answered what was asked, and the SDK calls the answer an error: a workflow that was to be started is
+    /// running already.
+    Answered,
 }
 
 /// Says what happened, from a middleware's error and what it was caused by. See [`kind_in`].
@@ -302,12 +351,24 @@ pub fn find_in<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Opti
     None
 }
 
-/// Whether what a service of any stack failed with is a failure, for a layer that counts or logs them.
+/// How a call has ended, from what a service of any stack failed with, for a layer that counts or logs failures.
 ///
-/// A middleware's error always is. Of the operation's own errors, those are that
-/// [`Operation::is_failure`] says: a workflow that continues as new has not failed.
+/// A middleware's error is a failure, unless it is an application failure that is marked benign. Of the operation's own
+/// errors, [`Operation::ending`] says which are: a workflow that continues as new has not failed.
+pub fn ending<O: Operation, E: 'static>(error: &E) -> Ending {
+    if let Some(error) = find::<O, E>(error) {
+        return O::ending(error);
+    }
+    let error = (error as &dyn Any).downcast_ref::<BoxError>();
+    match error.and_then(failure::find) {
+        Some(failure) if failure.category() == ApplicationErrorCategory::Benign => Ending::Benign,
+        _ => Ending::Failed,
+    }
+}
+
+/// Whether what a service of any stack failed with is a failure: see [`ending`].
 pub fn is_failure<O: Operation, E: 'static>(error: &E) -> bool {
-    find::<O, E>(error).is_none_or(O::is_failure)
+    ending::<O, E>(error) == Ending::Failed
 }
 
 /// The gRPC status for a middleware's error.
@@ -340,6 +401,7 @@ pub fn status(error: BoxError) -> Status {
 mod tests {
     use super::*;
     use crate::probe::{ClientProbe, ProbeError};
+    use temporalio_common::error::ApplicationFailure;
 
     #[derive(Debug, thiserror::Error)]
     #[error("wrapped")]
@@ -399,6 +461,42 @@ mod tests {
         let other: BoxError = Denied::new("no").into();
         assert!(find::<ClientProbe, _>(&other).is_none());
         assert!(is_failure::<ClientProbe, _>(&other));
+    }
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own_code() {
+        for (kind, word) in [
+            (ErrorKind::Other, "failed"),
+            (ErrorKind::Panicked, "panicked"),
+            (ErrorKind::Misuse, "misuse"),
+            (ErrorKind::Denied, "permission_denied"),
+            (ErrorKind::Overloaded, "resource_exhausted"),
+            (ErrorKind::Status(Code::NotFound), "not_found"),
+            (ErrorKind::Status(Code::Unknown), "unknown"),
+            (ErrorKind::Status(Code::Internal), "internal"),
+        ] {
+            assert_eq!(kind.as_str(), word, "{kind:?}");
+        }
+        // All seventeen codes, as gRPC spells them.
+        for code in (0..17).map(Code::from_i32) {
+            let spelled = ErrorKind::Status(code).as_str().replace('_', "");
+            assert_eq!(spelled, format!("{code:?}").to_lowercase());
+        }
+    }
+
+    #[test]
+    fn a_middleware_s_error_is_a_failure_unless_it_is_marked_benign() {
+        let failure = |category| -> BoxError {
+            ApplicationFailure::builder("x")
+                .category(category)
+                .build()
+                .into()
+        };
+        let benign = failure(ApplicationErrorCategory::Benign);
+        assert_eq!(ending::<ClientProbe, _>(&benign), Ending::Benign);
+        assert!(!is_failure::<ClientProbe, _>(&benign));
+        let ordinary = failure(ApplicationErrorCategory::Unspecified);
+        assert_eq!(ending::<ClientProbe, _>(&ordinary), Ending::Failed);
     }
 
     #[test]

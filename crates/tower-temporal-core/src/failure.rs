@@ -129,7 +129,8 @@ impl Error for Around {
     }
 }
 
-fn find(error: &BoxError) -> Option<&ApplicationFailure> {
+/// The failure of the application that `error` is or was caused by.
+pub(crate) fn find(error: &BoxError) -> Option<&ApplicationFailure> {
     let error = error.as_ref();
     error::find_in(error).or_else(|| match error::find_in(error)? {
         // It forwards to what the failure was caused by, past the failure itself.

@@ -1,3 +1,4 @@
+use serde::{Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
 use temporalio_common::protos::temporal::api::common::v1::{Header, Payload};
 
@@ -84,6 +85,19 @@ impl<'a> Headers<'a> {
         })
     }
 
+    /// The value of the header `name`, decoded from JSON: as [`insert_json`](HeadersMut::insert_json) writes it, and the SDKs
+    /// by default.
+    ///
+    /// # Errors
+    ///
+    /// The header is there, and is no `T` in JSON.
+    pub fn get_json<T: DeserializeOwned>(&self, name: &str) -> serde_json::Result<Option<T>> {
+        let payload = self.get(name);
+        payload
+            .map(|payload| serde_json::from_slice(&payload.data))
+            .transpose()
+    }
+
     /// Whether there is a header `name`.
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some() || self.get_str(name).is_some()
@@ -145,6 +159,29 @@ impl<'a> HeadersMut<'a> {
                 .flatten()
                 .try_for_each(|map| map.insert(name, payload.clone())),
         }
+    }
+
+    /// Sets the header `name` to `value` in JSON, with the encoding `json/plain`, as the SDKs do by default. As
+    /// [`insert`](Self::insert) otherwise.
+    ///
+    /// # Errors
+    ///
+    /// `value` can't be written as JSON, and the header is left as it was.
+    pub fn insert_json<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> serde_json::Result<()> {
+        if !self.are_carried() {
+            return Ok(());
+        }
+        let payload = Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: serde_json::to_vec(value)?,
+            ..Payload::default()
+        };
+        self.insert(name, payload).expect("JSON is text");
+        Ok(())
     }
 
     /// Removes the header `name`, and says whether it was there.
@@ -245,6 +282,24 @@ mod tests {
         let mut headers = HeadersMut::none();
         assert!(!headers.are_carried());
         assert_eq!(headers.insert("user", payload("1")), Ok(()));
+    }
+
+    #[test]
+    fn values_are_written_as_json() {
+        let mut header = None;
+        let mut headers = HeadersMut::optional([&mut header]);
+        headers.insert_json("user", "alice").unwrap();
+        headers.insert_json("ids", &[1, 2]).unwrap();
+        let headers = Headers::optional([&header]);
+        let user = headers.get("user").unwrap();
+        assert_eq!(user.data, br#""alice""#);
+        assert_eq!(user.metadata["encoding"], b"json/plain");
+        let user: Option<String> = headers.get_json("user").unwrap();
+        assert_eq!(user.as_deref(), Some("alice"));
+        assert_eq!(headers.get_json("ids").unwrap(), Some([1, 2]));
+        assert_eq!(headers.get_json::<u32>("other").unwrap(), None);
+        assert!(headers.get_json::<u32>("user").is_err());
+        assert!(HeadersMut::none().insert_json("user", "alice").is_ok());
     }
 
     #[test]

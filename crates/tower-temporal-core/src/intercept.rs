@@ -14,14 +14,14 @@ use tower_service::Service;
 /// that the futures of clients stay `Send` and workflows stay safe to replay. What has to wait for something is a
 /// [`Service`] of its own, and for one operation [`from_fn`](crate::from_fn()) takes an async function.
 ///
-/// Every hook has a default that does nothing.
+/// Only [`before`](Self::before) has to be written; the others do nothing by default.
 ///
 /// # Examples
 ///
 /// A span around every call, with how it ended. While a workflow is replayed there is none.
 ///
 /// ```
-/// use tower_temporal_core::{BoxError, Intercept, Operation, Request, Scope, intercept};
+/// use tower_temporal_core::{BoxError, Intercept, Operation, Request, Scope, error, intercept};
 /// use tracing::{Span, field::Empty, info_span};
 ///
 /// #[derive(Clone)]
@@ -31,7 +31,7 @@ use tower_service::Service;
 ///     type State<O: Operation> = Span;
 ///
 ///     fn before<O: Operation>(&self, request: &mut Request<O>) -> Result<Span, BoxError> {
-///         if O::Scope::is_replaying(request.context()) {
+///         if !O::Scope::is_live(request.context()) {
 ///             return Ok(Span::none());
 ///         }
 ///         let target = request.target().to_string();
@@ -43,7 +43,9 @@ use tower_service::Service;
 ///     }
 ///
 ///     fn after<O: Operation>(&self, span: Span, result: Result<O::Output, BoxError>) -> Result<O::Output, BoxError> {
-///         span.record("outcome", if result.is_ok() { "ok" } else { "failed" });
+///         // A workflow that continues as new comes back as an `Err`, and has not failed.
+///         let failed = result.as_ref().is_err_and(error::is_failure::<O, _>);
+///         span.record("outcome", if failed { "failed" } else { "ok" });
 ///         result
 ///     }
 /// }
@@ -62,7 +64,6 @@ use tower_service::Service;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use temporalio_common::protos::temporal::api::common::v1::Payload;
 /// use tower_temporal_core::{BoxError, ContextKey, Intercept, Operation, Request, Scope, intercept};
 ///
 /// struct UserId;
@@ -81,12 +82,11 @@ use tower_service::Service;
 ///
 ///     fn before<O: Operation>(&self, request: &mut Request<O>) -> Result<Self::State<O>, BoxError> {
 ///         if O::CATEGORY.is_inbound() {
-///             let Some(payload) = request.headers().get(UserId::HEADER) else { return Ok(None) };
-///             let user = serde_json::from_slice(&payload.data)?;
-///             return Ok(Some((Arc::new(user), request.context().clone())));
+///             let user = request.headers().get_json(UserId::HEADER)?;
+///             return Ok(user.map(|user| (Arc::new(user), request.context().clone())));
 ///         }
 ///         if let Some(user) = O::Scope::get::<UserId>(request.context()) {
-///             request.headers_mut().insert(UserId::HEADER, json(&user)?)?;
+///             request.headers_mut().insert_json(UserId::HEADER, &*user)?;
 ///         }
 ///         Ok(None)
 ///     }
@@ -97,11 +97,6 @@ use tower_service::Service;
 ///             None => run(),
 ///         }
 ///     }
-/// }
-///
-/// fn json(text: &str) -> Result<Payload, BoxError> {
-///     let metadata = [("encoding".to_owned(), b"json/plain".to_vec())].into();
-///     Ok(Payload { metadata, data: serde_json::to_vec(text)?, ..Payload::default() })
 /// }
 ///
 /// let layer = intercept(Propagate);
@@ -128,7 +123,12 @@ use tower_service::Service;
 ///
 /// The hooks run again when the workflow is replayed. What they change of a request or a result must depend on nothing but
 /// the request, the result and the workflow's context; side effects are for when
-/// [`is_replaying`](crate::Scope::is_replaying) says no.
+/// [`is_live`](crate::Scope::is_live) says yes.
+///
+/// # Cost
+///
+/// An interceptor is cloned twice for each call: with the stack, and to be there when the call ends. What it has should be cheap
+/// to clone, as behind an [`Arc`](std::sync::Arc). (The stack can't do that for it: it would have to be `Sync` then.)
 pub trait Intercept: Clone + 'static {
     /// What [`before`](Self::before) hands to the other hooks. It is kept for each call, and dropped with it: a call that
     /// is given up by its caller has no `after`, but its state has a `drop`.

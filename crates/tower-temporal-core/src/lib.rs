@@ -77,7 +77,7 @@ mod terminal;
 pub use tower::BoxError;
 
 pub use self::{
-    error::{CallError, Denied, ErrorKind, Invalid, Overloaded},
+    error::{CallError, Denied, Ending, ErrorKind, Invalid, Overloaded},
     from_fn::{FromFn, FromFnFuture, FromFnLayer, Next, NextFuture, from_fn},
     headers::{HeaderMap, HeaderMapMut, Headers, HeadersMut, InvalidHeaderValue},
     intercept::{Intercept, InterceptFuture, InterceptLayer, Intercepted, intercept},

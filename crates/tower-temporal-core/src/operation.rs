@@ -1,4 +1,4 @@
-use crate::{BoxError, ErrorKind, Headers, HeadersMut, Queued, Scope, Target, error};
+use crate::{BoxError, Ending, ErrorKind, Headers, HeadersMut, Queued, Scope, Target, error};
 use std::{
     any::Any,
     fmt,
@@ -93,11 +93,16 @@ pub trait Operation: Sized + 'static {
         error::kind_in(error)
     }
 
-    /// Whether this error is a failure, as opposed to an outcome that the SDK happens to carry in an `Err`: a
-    /// continue-as-new, an activity that completes later, an error marked benign.
-    fn is_failure(error: &Self::Error) -> bool {
+    /// How a call has ended that gave this error: with a failure, or with an outcome that the SDK happens to carry in an
+    /// `Err`.
+    fn ending(error: &Self::Error) -> Ending {
         let _ = error;
-        true
+        Ending::Failed
+    }
+
+    /// Whether this error is a failure: its [`ending`](Self::ending) tells.
+    fn is_failure(error: &Self::Error) -> bool {
+        Self::ending(error) == Ending::Failed
     }
 }
 

@@ -122,9 +122,21 @@ pub trait Scope<C>: 'static {
     }
 
     /// Whether the code around the call is being replayed, so that side effects have happened already.
+    ///
+    /// Where a workflow is only being created this says `false`, and nobody knows: [`is_live`](Self::is_live) is what side
+    /// effects should ask.
     fn is_replaying(context: &C) -> bool {
         let _ = context;
         false
+    }
+
+    /// Whether what happens now happens for the first time, as far as is known: the time for side effects, such as logs,
+    /// metrics and records.
+    ///
+    /// It is `false` while a workflow is replayed, and for `initialize_workflow`, which runs again in each replay and can't
+    /// tell. A call can begin in a replay and end after it, so ask again at its end.
+    fn is_live(context: &C) -> bool {
+        Self::is_established(context) && !Self::is_replaying(context)
     }
 }
 

@@ -169,7 +169,15 @@ pub mod metrics;
 pub mod otel;
 #[cfg(feature = "propagation")]
 pub mod propagation;
-#[cfg(all(test, any(feature = "metrics", feature = "otel")))]
+#[cfg(all(
+    test,
+    any(
+        feature = "audit",
+        feature = "metrics",
+        feature = "otel",
+        feature = "trace"
+    )
+))]
 mod test_support;
 #[cfg(feature = "timeout")]
 pub mod timeout;
@@ -178,4 +186,4 @@ pub mod trace;
 #[cfg(feature = "validate")]
 pub mod validate;
 
-pub use self::call_info::{CallInfo, Outcome};
+pub use self::call_info::{CallInfo, Failure, Outcome};

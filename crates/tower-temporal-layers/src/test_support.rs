@@ -9,8 +9,8 @@ use std::{
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, ContextKey, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation,
-    Queued, Request, Scope, Target,
+    BoxError, Category, ContextKey, Ending, HeaderMap, HeaderMapMut, Headers, HeadersMut,
+    Operation, Queued, Request, Scope, Target,
     probe::{ProbeError, ProbeInput},
 };
 
@@ -137,8 +137,16 @@ macro_rules! calls {
                 ProbeError::Middleware(error)
             }
 
-            fn is_failure(error: &ProbeError) -> bool {
-                !matches!(error, ProbeError::Failed(text) if text == "benign")
+            fn ending(error: &ProbeError) -> Ending {
+                match error {
+                    ProbeError::Failed(text) => match text.as_str() {
+                        "benign" => Ending::Benign,
+                        "cancelled" => Ending::Cancelled,
+                        "continued" => Ending::ContinuedAsNew,
+                        _ => Ending::Failed,
+                    },
+                    _ => Ending::Failed,
+                }
             }
         }
     )*};

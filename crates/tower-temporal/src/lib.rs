@@ -118,9 +118,9 @@ mod interceptors;
 pub use self::interceptors::{Interceptors, InterceptorsBuilder};
 
 pub use tower_temporal_core::{
-    AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, ErrorKind, Intercept,
-    Invalid, Next, Operation, Overloaded, OwnedTarget, Queued, Repeatable, ReplaySafe, Request,
-    Scope, Target, Terminal, assert_replay_safe, error, from_fn, intercept, on, scope,
+    AssertReplaySafe, BoxError, CallError, Category, ContextKey, Denied, Ending, ErrorKind,
+    Intercept, Invalid, Next, Operation, Overloaded, OwnedTarget, Queued, Repeatable, ReplaySafe,
+    Request, Scope, Target, Terminal, assert_replay_safe, error, from_fn, intercept, on, scope,
 };
 
 /// The core model, whole: see [`tower_temporal_core`].
@@ -182,7 +182,7 @@ pub use tower_temporal_layers::trace;
 pub use tower_temporal_layers::validate;
 
 #[doc(inline)]
-pub use tower_temporal_layers::{CallInfo, Outcome, gate, key};
+pub use tower_temporal_layers::{CallInfo, Failure, Outcome, gate, key};
 
 #[cfg(feature = "worker")]
 #[doc(inline)]

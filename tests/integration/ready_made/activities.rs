@@ -33,9 +33,9 @@ use tower::{ServiceBuilder, util::Either};
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_temporal::{
-    BoxError, CallInfo, ErrorKind, Interceptors, Next, Request, Terminal,
+    BoxError, CallInfo, ErrorKind, Interceptors, Next, Outcome, Request, Terminal,
     activity::{ActivityInboundService, ExecuteActivity},
-    audit::{AuditLayer, AuditOutcome, AuditRecord},
+    audit::{AuditLayer, AuditRecord},
     authorize::AuthorizeLayer,
     catch_panic::CatchPanicLayer,
     dedup::DedupLayer,
@@ -368,8 +368,8 @@ async fn what_is_outside_of_a_caught_panic_sees_an_error() {
         (record.target.as_target().attempt, record.outcome)
     });
     let expected = [
-        (Some(1), AuditOutcome::Failed(ErrorKind::Panicked)),
-        (Some(2), AuditOutcome::Completed),
+        (Some(1), Outcome::Failed(ErrorKind::Panicked)),
+        (Some(2), Outcome::Completed),
     ];
     assert_eq!(outcomes, expected);
 }

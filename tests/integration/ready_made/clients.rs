@@ -21,8 +21,8 @@ use tonic::Code;
 use tower::ServiceBuilder;
 use tower_temporal::{
     BoxError, CallInfo, Category, ContextKey, Denied, ErrorKind, Intercept, Invalid, Next,
-    Operation, Overloaded, Request,
-    audit::{AuditLayer, AuditOutcome, AuditRecord},
+    Operation, Outcome, Overloaded, Request,
+    audit::{AuditLayer, AuditRecord},
     authorize::{AsyncAuthorizeLayer, AuthorizeLayer},
     catch_panic::{CatchPanicLayer, Panicked},
     client::{CountWorkflows, FetchWorkflowHistoryPage, StartWorkflow},
@@ -265,12 +265,12 @@ async fn every_call_has_a_record() {
     assert_eq!(target.workflow_type, Some("Basket"));
     assert_eq!(target.workflow_id, Some(id.as_str()));
     assert_eq!(started.who.as_deref().map(String::as_str), Some("alice"));
-    assert_eq!(started.outcome, AuditOutcome::Completed);
+    assert_eq!(started.outcome, Outcome::Completed);
     assert!(started.latency.unwrap() > Duration::ZERO);
     let counted = receive.recv().await.unwrap();
     assert_eq!(counted.operation, "count_workflows");
     assert_eq!(counted.who, None);
-    assert_eq!(counted.outcome, AuditOutcome::Failed(ErrorKind::Denied));
+    assert_eq!(counted.outcome, Outcome::Failed(ErrorKind::Denied));
 }
 
 /// A layer of one's own, of hooks.

@@ -15,8 +15,8 @@ use temporalio_sdk::{ChildWorkflowOptions, WorkerOptions, WorkflowContext, Workf
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
 use tower_temporal::{
-    CallInfo, ContextKey, ErrorKind, Interceptors,
-    audit::{AuditLayer, AuditOutcome, AuditRecord},
+    CallInfo, ContextKey, ErrorKind, Interceptors, Outcome,
+    audit::{AuditLayer, AuditRecord},
     authorize::AuthorizeLayer,
     key::by_value,
     map_error::{Failed, MapErrorLayer},
@@ -201,13 +201,13 @@ async fn policy_holds(max_cached_workflows: usize) {
             signals.push((who, record.outcome));
         }
     }
-    let denied = AuditOutcome::Failed(ErrorKind::Denied);
+    let denied = Outcome::Failed(ErrorKind::Denied);
     let expected = [
         ("mallory", denied),
-        ("alice", AuditOutcome::Failed(ErrorKind::Invalid)),
-        ("alice", AuditOutcome::Completed),
+        ("alice", Outcome::Failed(ErrorKind::Invalid)),
+        ("alice", Outcome::Completed),
         ("mallory", denied),
-        ("alice", AuditOutcome::Completed),
+        ("alice", Outcome::Completed),
     ]
     .map(|(who, outcome)| (who.to_owned(), outcome));
     assert_eq!(signals, expected);
@@ -298,7 +298,7 @@ async fn recorded(max_cached_workflows: usize) -> BTreeMap<&'static str, usize> 
     assert_eq!(layer.dropped(), 0);
     let mut counts = BTreeMap::new();
     while let Ok(record) = receive.try_recv() {
-        assert_eq!(record.outcome, AuditOutcome::Completed, "{record:?}");
+        assert_eq!(record.outcome, Outcome::Completed, "{record:?}");
         *counts.entry(record.operation).or_default() += 1;
     }
     counts

@@ -1,8 +1,10 @@
-use super::{AuditOutcome, AuditRecord, AuditSink};
+use super::{AuditRecord, AuditSink};
 use crate::{CallInfo, Outcome};
 use std::{
+    cell::Cell,
     fmt,
     marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,14 +13,19 @@ use std::{
 };
 use tower_layer::Layer;
 use tower_temporal_core::{
-    BoxError, ContextKey, Intercept, Intercepted, Operation, ReplaySafe, Request, Scope,
+    BoxError, ContextKey, ErrorKind, Intercept, Intercepted, Operation, ReplaySafe, Request, Scope,
 };
 
 /// Records every call. See the [module](super).
 pub struct AuditLayer<S, K = NoOne> {
-    sink: S,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared<S>>,
     key: PhantomData<fn() -> K>,
+}
+
+/// What all calls share, so that each of them needs no more than a reference to it.
+struct Shared<S> {
+    sink: S,
+    dropped: AtomicU64,
 }
 
 /// The key of a layer that does not record who makes a call. Nothing sets its value.
@@ -34,8 +41,10 @@ impl<S> AuditLayer<S> {
     /// Gives the records to `sink`.
     pub fn new(sink: S) -> Self {
         Self {
-            sink,
-            dropped: Arc::default(),
+            shared: Arc::new(Shared {
+                sink,
+                dropped: AtomicU64::new(0),
+            }),
             key: PhantomData,
         }
     }
@@ -45,28 +54,26 @@ impl<S, K> AuditLayer<S, K> {
     /// Records the value of `W` that surrounds a call. What brings it from a header has to be outside of this layer.
     pub fn who<W: ContextKey>(self) -> AuditLayer<S, W> {
         AuditLayer {
-            sink: self.sink,
-            dropped: self.dropped,
+            shared: self.shared,
             key: PhantomData,
         }
     }
 
     /// How many records the sink has not taken, of this layer and its clones.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 }
 
 impl<S, K> Intercept for AuditLayer<S, K>
 where
-    S: AuditSink<K::Value> + Clone + 'static,
+    S: AuditSink<K::Value> + 'static,
     K: ContextKey,
 {
     type State<O: Operation> = AuditState<O, S, K>;
 
     fn before<O: Operation>(&self, request: &mut Request<O>) -> Result<Self::State<O>, BoxError> {
         let call = CallInfo::new(request);
-        let is_live = !O::Scope::is_replaying(request.context());
         let record = AuditRecord {
             time: SystemTime::now(),
             category: call.category,
@@ -74,15 +81,23 @@ where
             target: call.target.into(),
             caller: call.caller.into(),
             who: O::Scope::get::<K>(request.context()),
-            outcome: AuditOutcome::GivenUp,
+            outcome: Outcome::GivenUp,
             latency: None,
         };
         Ok(AuditState {
             record: O::Scope::is_established(request.context()).then_some(record),
-            start: is_live.then(Instant::now),
+            start: O::Scope::is_live(request.context()).then(Instant::now),
             context: request.context().clone(),
-            layer: self.clone(),
+            is_inside: Cell::new(false),
+            shared: self.shared.clone(),
         })
+    }
+
+    fn around<O: Operation, R>(&self, state: &Self::State<O>, run: impl FnOnce() -> R) -> R {
+        state.is_inside.set(true);
+        let output = run();
+        state.is_inside.set(false);
+        output
     }
 
     fn after<O: Operation>(
@@ -90,17 +105,9 @@ where
         mut state: Self::State<O>,
         result: Result<O::Output, BoxError>,
     ) -> Result<O::Output, BoxError> {
-        let outcome = match &result {
-            Ok(_) => AuditOutcome::Completed,
-            Err(error) => match Outcome::new::<O, _>(error) {
-                Outcome {
-                    is_failure: true,
-                    kind,
-                } => AuditOutcome::Failed(kind),
-                _ => AuditOutcome::Completed,
-            },
-        };
-        state.end(outcome);
+        if let Some(record) = state.end(Outcome::of::<O, _, _>(&result)) {
+            state.shared.take(record);
+        }
         result
     }
 }
@@ -115,7 +122,10 @@ where
     record: Option<AuditRecord<K::Value>>,
     start: Option<Instant>,
     context: O::Context,
-    layer: AuditLayer<S, K>,
+    /// Whether what is inside runs. When the state is dropped, it says that a panic has come out of there; somebody may have
+    /// caught it since.
+    is_inside: Cell<bool>,
+    shared: Arc<Shared<S>>,
 }
 
 impl<O, S, K> AuditState<O, S, K>
@@ -124,18 +134,15 @@ where
     S: AuditSink<K::Value>,
     K: ContextKey,
 {
-    fn end(&mut self, outcome: AuditOutcome) {
-        let Some(mut record) = self.record.take() else {
-            return;
-        };
-        if O::Scope::is_replaying(&self.context) {
-            return;
+    /// The record of a call that ends now, unless it has ended before or in a replay.
+    fn end(&mut self, outcome: Outcome) -> Option<AuditRecord<K::Value>> {
+        let mut record = self.record.take()?;
+        if !O::Scope::is_live(&self.context) {
+            return None;
         }
         record.outcome = outcome;
         record.latency = self.start.map(|start| start.elapsed());
-        if !self.layer.sink.take(record) {
-            self.layer.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        Some(record)
     }
 }
 
@@ -146,9 +153,37 @@ where
     K: ContextKey,
 {
     fn drop(&mut self) {
-        if !O::CATEGORY.is_workflow() {
-            self.end(AuditOutcome::GivenUp);
+        // A workflow is dropped when it leaves the cache, and when its task has failed and is run again.
+        if O::CATEGORY.is_workflow() {
+            return;
         }
+        let outcome = if self.is_inside.get() {
+            Outcome::Failed(ErrorKind::Panicked)
+        } else {
+            Outcome::GivenUp
+        };
+        if let Some(record) = self.end(outcome) {
+            // A panic that leaves a `drop` in the course of another one ends the process.
+            let shared = &self.shared;
+            if catch_unwind(AssertUnwindSafe(|| shared.take(record))).is_err() {
+                shared.drop_one();
+            }
+        }
+    }
+}
+
+impl<S> Shared<S> {
+    fn take<W>(&self, record: AuditRecord<W>)
+    where
+        S: AuditSink<W>,
+    {
+        if !self.sink.take(record) {
+            self.drop_one();
+        }
+    }
+
+    fn drop_one(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -165,7 +200,7 @@ where
     }
 }
 
-impl<I, S: Clone, K> Layer<I> for AuditLayer<S, K> {
+impl<I, S, K> Layer<I> for AuditLayer<S, K> {
     type Service = Intercepted<Self, I>;
 
     fn layer(&self, inner: I) -> Self::Service {
@@ -176,11 +211,10 @@ impl<I, S: Clone, K> Layer<I> for AuditLayer<S, K> {
 /// It writes records, and none while history is replayed.
 impl<S, K> ReplaySafe for AuditLayer<S, K> {}
 
-impl<S: Clone, K> Clone for AuditLayer<S, K> {
+impl<S, K> Clone for AuditLayer<S, K> {
     fn clone(&self) -> Self {
         Self {
-            sink: self.sink.clone(),
-            dropped: self.dropped.clone(),
+            shared: self.shared.clone(),
             key: PhantomData,
         }
     }
@@ -197,10 +231,15 @@ impl<S, K> fmt::Debug for AuditLayer<S, K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::pending;
+    use crate::test_support::{ExecuteActivity, ExecuteWorkflow, Surroundings, call};
+    use std::{
+        future::{pending, poll_fn},
+        task::Poll,
+    };
     use tokio::sync::mpsc;
+    use tower::service_fn;
     use tower_temporal_core::{
-        Category, ErrorKind, Terminal,
+        Category, Terminal,
         call::Call,
         probe::{self, ClientProbe, ProbeError, WorkflowOutboundProbe},
     };
@@ -228,12 +267,12 @@ mod tests {
         assert_eq!(record.operation, "client_probe");
         assert_eq!(record.target.to_string(), "target");
         assert_eq!(record.who.as_deref().map(String::as_str), Some("alice"));
-        assert_eq!(record.outcome, AuditOutcome::Completed);
+        assert_eq!(record.outcome, Outcome::Completed);
         assert!(record.latency.is_some());
         let record = receive.recv().await.unwrap();
         assert_eq!(record.operation, "workflow_outbound_probe");
         assert_eq!(record.who, None);
-        assert_eq!(record.outcome, AuditOutcome::Failed(ErrorKind::Other));
+        assert_eq!(record.outcome, Outcome::Failed(ErrorKind::Other));
     }
 
     #[tokio::test]
@@ -258,7 +297,63 @@ mod tests {
                 .await
                 .is_err()
         );
-        assert_eq!(receive.try_recv().unwrap().outcome, AuditOutcome::GivenUp);
+        assert_eq!(receive.try_recv().unwrap().outcome, Outcome::GivenUp);
+    }
+
+    #[tokio::test]
+    async fn what_has_not_failed_is_told_apart() {
+        let (send, mut receive) = mpsc::channel::<AuditRecord>(8);
+        let layer = AuditLayer::new(send);
+        for text in ["cancelled", "continued", "benign", "no money"] {
+            let error = move |_: Request<ExecuteWorkflow>| {
+                std::future::ready(Err::<u32, _>(ProbeError::Failed(text.to_owned())))
+            };
+            let stack = layer.layer(service_fn(error));
+            let run = call(stack, 1, &Surroundings::workflow(false));
+            run.await.unwrap_err();
+        }
+        let outcomes = [(); 4].map(|()| receive.try_recv().unwrap().outcome);
+        assert_eq!(
+            outcomes,
+            [
+                Outcome::Cancelled,
+                Outcome::ContinuedAsNew,
+                Outcome::Benign,
+                Outcome::Failed(ErrorKind::Other),
+            ]
+        );
+    }
+
+    /// Panics in the call itself, or when its future is polled.
+    async fn panics(layer: AuditLayer<impl AuditSink<()> + Send + Sync + 'static>, at_once: bool) {
+        let stack = layer.layer(service_fn(move |_: Request<ExecuteActivity>| {
+            assert!(!at_once, "the call's own");
+            poll_fn(|_| -> Poll<Result<u32, BoxError>> { panic!("the activity's own") })
+        }));
+        let run = async move { call(stack, 1, &Surroundings::outside()).await };
+        let ended: Result<Result<u32, BoxError>, _> = tokio::spawn(run).await;
+        assert!(ended.unwrap_err().is_panic());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_recorded_as_such() {
+        let (send, mut receive) = mpsc::channel::<AuditRecord>(1);
+        let layer = AuditLayer::new(send);
+        for at_once in [true, false] {
+            panics(layer.clone(), at_once).await;
+            let outcome = receive.try_recv().unwrap().outcome;
+            assert_eq!(outcome, Outcome::Failed(ErrorKind::Panicked), "{at_once}");
+        }
+    }
+
+    /// If it got out, it would end the process that runs this test.
+    #[tokio::test]
+    async fn a_sink_that_panics_beside_another_panic_counts_as_full() {
+        let layer = AuditLayer::new(|_: AuditRecord| panic!("the sink's own"));
+        for at_once in [true, false] {
+            panics(layer.clone(), at_once).await;
+        }
+        assert_eq!(layer.dropped(), 2);
     }
 
     #[tokio::test]

@@ -36,12 +36,14 @@
 //! # });
 //! ```
 //!
-//! A record goes to an [`AuditSink`]: the sender of a bounded channel, or a closure. Neither holds up the call. A record that
-//! the channel has no room for is dropped, and [`dropped`](AuditLayer::dropped) counts those. Arguments, results, headers and
-//! the text of errors are not in a record.
+//! A record goes to an [`AuditSink`]: the sender of a bounded channel, which never holds up the call, or a closure, which runs
+//! as part of the call and must not block. A record that the channel has no room for is dropped, and
+//! [`dropped`](AuditLayer::dropped) counts those. Arguments, results, headers and the text of errors are not in a record.
 //!
+//! The [`Outcome`](crate::Outcome) tells a call that was cancelled or a workflow that continued as new from one that completed.
 //! A call that is dropped by its caller, as by a timeout outside, has a record too: its outcome is
-//! [`GivenUp`](AuditOutcome::GivenUp).
+//! [`GivenUp`](crate::Outcome::GivenUp). If it is dropped since something inside has panicked, it is
+//! [`Failed(Panicked)`](tower_temporal_core::ErrorKind::Panicked).
 //!
 //! # Workflows
 //!
@@ -56,6 +58,6 @@ mod sink;
 
 pub use self::{
     layer::{AuditLayer, AuditState, NoOne},
-    record::{AuditOutcome, AuditRecord},
+    record::AuditRecord,
     sink::AuditSink,
 };

@@ -1,8 +1,9 @@
+use crate::Outcome;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tower_temporal_core::{Category, ErrorKind, OwnedTarget};
+use tower_temporal_core::{Category, OwnedTarget};
 
 /// What is recorded of a call. See the [module](super).
 #[derive(Clone, Debug)]
@@ -20,21 +21,8 @@ pub struct AuditRecord<W = ()> {
     pub caller: OwnedTarget,
     /// Who it was made for: the value of the layer's [`who`](super::AuditLayer::who).
     pub who: Option<Arc<W>>,
-    /// How it ended.
-    pub outcome: AuditOutcome,
+    /// How it ended. A call whose inside has panicked has [failed](Outcome::Failed), whoever catches the panic.
+    pub outcome: Outcome,
     /// How long it took. It is not known where its workflow was replayed between.
     pub latency: Option<Duration>,
-}
-
-/// How a call has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuditOutcome {
-    /// It has not failed. A workflow that continued as new, an activity that completes later, and an error that is marked
-    /// benign are no failures.
-    Completed,
-    /// It has failed, or was refused.
-    Failed(ErrorKind),
-    /// Its caller has not waited for its end.
-    GivenUp,
 }

@@ -63,17 +63,12 @@ pub(super) struct OfOperation {
 impl OfOperation {
     fn failed(&self, kind: ErrorKind) {
         let failures = self.failures_of.get(&kind, || {
-            let code = format!("{:?}", kind.code());
             let [category, operation] = self.attributes;
-            self.failures.bind(&[category, operation, ("kind", &code)])
+            self.failures
+                .bind(&[category, operation, ("kind", kind.as_str())])
         });
         failures.record(1);
     }
-}
-
-/// Whether what happens now happens for the first time, as far as is known.
-fn is_new<O: Operation>(context: &O::Context) -> bool {
-    O::Scope::is_established(context) && !O::Scope::is_replaying(context)
 }
 
 /// A call that is under way: in flight until it is dropped.
@@ -86,30 +81,27 @@ pub(super) struct InFlight<O: Operation> {
 
 impl<O: Operation> InFlight<O> {
     pub(super) fn start(instruments: Arc<OfOperation>, context: O::Context) -> Self {
-        let is_new = is_new::<O>(&context);
-        if is_new {
+        let is_live = O::Scope::is_live(&context);
+        if is_live {
             instruments.calls.record(1);
         }
         instruments.in_flight.record(1);
         Self {
             instruments,
             context,
-            start: is_new.then(Instant::now),
+            start: is_live.then(Instant::now),
         }
     }
 
     pub(super) fn end<T, E: 'static>(self, result: &Result<T, E>) {
-        if !is_new::<O>(&self.context) {
+        if !O::Scope::is_live(&self.context) {
             return;
         }
         if let Some(start) = self.start {
             self.instruments.latency.record(start.elapsed());
         }
-        if let Err(error) = result {
-            let outcome = Outcome::new::<O, E>(error);
-            if outcome.is_failure {
-                self.instruments.failed(outcome.kind);
-            }
+        if let Some(kind) = Outcome::of::<O, T, E>(result).failure() {
+            self.instruments.failed(kind);
         }
     }
 }

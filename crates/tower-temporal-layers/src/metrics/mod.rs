@@ -31,11 +31,12 @@
 //! | metric | kind | |
 //! |---|---|---|
 //! | `tower_temporal_calls` | counter | calls that were made |
-//! | `tower_temporal_failures` | counter | calls that failed, with the label `kind`: the name of the gRPC code that says it best, `Unknown` for an application's own failure |
+//! | `tower_temporal_failures` | counter | calls that failed, with the label `kind`: the name of the gRPC code that says it best, as `permission_denied`, and `failed` for an application's own failure |
 //! | `tower_temporal_in_flight` | up-down counter | calls that are under way in this process |
 //! | `tower_temporal_latency` | histogram of durations | from a call to its end, however it ended |
 //!
-//! A workflow that continues as new, an activity that completes later and an error that is marked benign are no failures. A
+//! A workflow that continues as new, an activity that completes later, what was cancelled and an error that is marked benign are
+//! no failures. A
 //! call that is dropped before it ends is in no latency.
 //!
 //! [`ScheduleToStartLatencyLayer`] keeps how long activities wait for a worker: the histogram
@@ -86,7 +87,7 @@
 //! tower_temporal_calls{category=client_outbound, operation=start_workflow} 1
 //! tower_temporal_calls{category=workflow_inbound, operation=execute} 1
 //! tower_temporal_calls{category=workflow_outbound, operation=schedule_activity} 2
-//! tower_temporal_failures{category=activity_inbound, kind=Unknown, operation=execute_activity} 1
+//! tower_temporal_failures{category=activity_inbound, kind=failed, operation=execute_activity} 1
 //! tower_temporal_in_flight{category=activity_inbound, operation=execute_activity} 0
 //! …
 //! tower_temporal_latency{category=activity_inbound, operation=execute_activity} 0.0521 s in 3

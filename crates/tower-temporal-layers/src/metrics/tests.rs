@@ -91,9 +91,9 @@ async fn calls_failures_and_latency_are_recorded_by_category_and_operation() {
     let expected = [
         (format!("tower_temporal_calls {activity}"), 1),
         (format!("tower_temporal_calls {client}"), 4),
-        (format!("tower_temporal_failures {activity} Unknown"), 1),
+        (format!("tower_temporal_failures {activity} failed"), 1),
         (
-            format!("tower_temporal_failures {client} PermissionDenied"),
+            format!("tower_temporal_failures {client} permission_denied"),
             1,
         ),
         (format!("tower_temporal_in_flight {activity}"), 0),
@@ -177,7 +177,7 @@ async fn a_replay_records_nothing_and_what_ends_after_it_only_its_failure() {
     }));
     call(stack, 1, &surroundings).await.unwrap_err();
     let expected = [
-        (format!("tower_temporal_failures {operation} Unknown"), 1),
+        (format!("tower_temporal_failures {operation} failed"), 1),
         (in_flight, 0),
     ];
     assert_eq!(registry.sums(), expected);

@@ -1,9 +1,12 @@
 use opentelemetry::{
     Context,
-    trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId},
+    trace::{SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId},
 };
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
-use std::cell::Cell;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SamplingDecision, ShouldSample};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use tower_temporal_core::{Operation, Request, Scope};
 
 /// The workflow's random numbers that ids are made of: no other draw changes them, and they change no other.
@@ -51,12 +54,39 @@ impl<G: IdGenerator> IdGenerator for WorkflowIdGenerator<G> {
     }
 }
 
+/// Whether a provider takes the ids that its workflows' spans are given: it does as long as it has not been seen not to.
+#[derive(Debug, Default)]
+pub(super) struct WorkflowIds {
+    are_ignored: AtomicBool,
+}
+
+impl WorkflowIds {
+    pub(super) fn are_taken(&self) -> bool {
+        !self.are_ignored.load(Ordering::Relaxed)
+    }
+
+    /// Looks at a span that was to have the id of `ids`.
+    pub(super) fn check(&self, ids: &Ids, span: &SpanContext) {
+        // A provider that is shut down makes spans without ids.
+        if !span.is_valid() || span.span_id() == ids.span {
+            return;
+        }
+        if !self.are_ignored.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the tracer provider has no `WorkflowIdGenerator`, which `OtelLayer::with_workflow_ids` needs: after a \
+                 replay a workflow's calls will be next to its span rather than under it"
+            );
+        }
+    }
+}
+
 /// The ids of a workflow's span, drawn from its own random numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ids {
     trace: TraceId,
     span: SpanId,
-    flags: TraceFlags,
+    /// The parent's. None if there is no parent.
+    flags: Option<TraceFlags>,
 }
 
 impl Ids {
@@ -72,14 +102,14 @@ impl Ids {
             Self {
                 trace: parent.trace_id(),
                 span,
-                flags: parent.trace_flags(),
+                flags: Some(parent.trace_flags()),
             }
         } else {
             let [high, low] = [draw()?, draw()?];
             Self {
                 trace: TraceId::from((u128::from(high) << 64) | u128::from(low)),
                 span,
-                flags: TraceFlags::SAMPLED,
+                flags: None,
             }
         })
     }
@@ -102,10 +132,40 @@ impl Ids {
         start()
     }
 
-    /// What surrounds code that runs again: the span that it ran in, which is not made again.
-    pub(super) fn replayed(self, parent: &Context) -> Context {
-        let state = parent.span().span_context().trace_state().clone();
-        let span = SpanContext::new(self.trace, self.span, self.flags, false, state);
+    /// What surrounds code that runs again: the span that it ran in, which is not made again. It is sampled as `sampler`
+    /// says of what `span` would make, or without one as its parent is.
+    pub(super) fn replayed(
+        self,
+        parent: &Context,
+        sampler: Option<&dyn ShouldSample>,
+        span: impl FnOnce() -> SpanBuilder,
+    ) -> Context {
+        let flags = self.flags.unwrap_or_default();
+        let (flags, state) = match sampler {
+            Some(sampler) => {
+                let span = span();
+                let result = sampler.should_sample(
+                    Some(parent),
+                    self.trace,
+                    &span.name,
+                    span.span_kind.as_ref().unwrap_or(&SpanKind::Internal),
+                    span.attributes.as_deref().unwrap_or_default(),
+                    span.links.as_deref().unwrap_or_default(),
+                );
+                // As the SDK makes of it.
+                let flags = match result.decision {
+                    SamplingDecision::RecordAndSample => flags.with_sampled(true),
+                    SamplingDecision::RecordOnly => flags.with_sampled(false),
+                    SamplingDecision::Drop => TraceFlags::default(),
+                };
+                (flags, result.trace_state)
+            }
+            None => (
+                self.flags.unwrap_or(TraceFlags::SAMPLED),
+                parent.span().span_context().trace_state().clone(),
+            ),
+        };
+        let span = SpanContext::new(self.trace, self.span, flags, false, state);
         parent.with_remote_span_context(span)
     }
 }

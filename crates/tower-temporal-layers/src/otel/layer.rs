@@ -1,10 +1,13 @@
-use super::Otel;
+use super::{Otel, ids::WorkflowIds};
 use opentelemetry::{
     Context,
     propagation::{TextMapCompositePropagator, TextMapPropagator},
     trace::{SpanBuilder, TraceContextExt, Tracer},
 };
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::{
+    propagation::{BaggagePropagator, TraceContextPropagator},
+    trace::ShouldSample,
+};
 use std::{fmt, sync::Arc};
 use temporalio_common::data_converters::PayloadConverter;
 use tower_layer::Layer;
@@ -24,7 +27,9 @@ pub(super) struct Config {
     pub(super) start: Arc<Start>,
     pub(super) propagator: Arc<dyn TextMapPropagator + Send + Sync>,
     pub(super) converter: PayloadConverter,
-    pub(super) has_workflow_ids: bool,
+    /// Whether spans of workflows are given ids of the workflow's. Clones of a layer find out together that they are not taken.
+    pub(super) workflow_ids: Option<Arc<WorkflowIds>>,
+    pub(super) sampler: Option<Arc<dyn ShouldSample>>,
 }
 
 impl OtelLayer {
@@ -45,7 +50,8 @@ impl OtelLayer {
                 }),
                 propagator: Arc::new(propagator),
                 converter: PayloadConverter::default(),
-                has_workflow_ids: false,
+                workflow_ids: None,
+                sampler: None,
             }),
         }
     }
@@ -63,10 +69,23 @@ impl OtelLayer {
     /// Relies on the tracer's provider to have a [`WorkflowIdGenerator`](super::WorkflowIdGenerator), so that after a
     /// replay a workflow's calls are children of the same span as before it. See [Workflows](super#workflows).
     ///
-    /// With a provider that has none, those calls would name a parent that does not exist.
+    /// With a provider that has none, those calls would name a parent that does not exist. So the layer looks at the first
+    /// span, warns once if it has another id, and is as without this then.
     #[must_use]
     pub fn with_workflow_ids(mut self) -> Self {
-        Arc::make_mut(&mut self.config).has_workflow_ids = true;
+        Arc::make_mut(&mut self.config).workflow_ids = Some(Arc::default());
+        self
+    }
+
+    /// Asks `sampler` whether a span that a replay does not make again was sampled, so that what comes after the replay is
+    /// sampled or not as before it. It has to be the sampler of the tracer's provider, and is of use only [with workflow
+    /// ids](Self::with_workflow_ids).
+    ///
+    /// Without, what has a parent is taken to be sampled as its parent is, and what has none to be sampled, as by the default
+    /// of the OpenTelemetry SDK.
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
+        Arc::make_mut(&mut self.config).sampler = Some(Arc::new(sampler));
         self
     }
 }
@@ -86,7 +105,8 @@ impl fmt::Debug for OtelLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtelLayer")
             .field("propagator", &self.config.propagator)
-            .field("has_workflow_ids", &self.config.has_workflow_ids)
+            .field("has_workflow_ids", &self.config.workflow_ids.is_some())
+            .field("sampler", &self.config.sampler)
             .finish_non_exhaustive()
     }
 }

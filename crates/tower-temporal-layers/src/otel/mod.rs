@@ -22,9 +22,9 @@
 //! ```
 //!
 //! Going out, a call starts a span of the kind *client* under the current [`Context`](opentelemetry::Context), and its
-//! context is written into the Temporal header `_tracer-data`: W3C trace context and baggage, byte for byte as the Python,
-//! TypeScript and Rust SDKs' own integrations write it. Coming in, the header is read, and a span of the kind *server* is
-//! put around the handler. So a trace crosses workflows, activities and languages:
+//! context is written into the Temporal header `_tracer-data`: W3C trace context and baggage as JSON, in the bytes that the Python
+//! SDK's own integration writes. (TypeScript's writes the same entries in another order.) Coming in, the header is read, and a
+//! span of the kind *server* is put around the handler. So a trace crosses workflows, activities and languages:
 //!
 //! ```text
 //! StartWorkflow:Order                             98.0ms
@@ -44,7 +44,7 @@
 //! # Spans
 //!
 //! Names, kinds and attributes (`temporalWorkflowID`, `temporalRunID`, `temporalActivityID`, `temporalActivityType`,
-//! `temporalUpdateID`) are those of the SDKs:
+//! `temporalUpdateID`) are those of the Python SDK:
 //!
 //! | span | operation |
 //! |---|---|
@@ -64,19 +64,27 @@
 //!
 //! Other calls have no span. A continue-as-new has none and carries the context on. A handler whose caller sends no context is
 //! under the workflow's span. A call that fails has the status *error*, with the error's text; arguments, results and headers are
-//! never recorded. A continue-as-new and an error that is marked benign are no failures.
+//! never recorded. A continue-as-new, what was cancelled and an error that is marked benign are no failures.
 //!
 //! # Workflows
 //!
 //! While a workflow is replayed no spans are made: they have been when the call was made. A span that is open when a workflow
-//! leaves the worker's cache ends there, so it is exported once and not again. (A workflow task that the server has run again,
-//! since it failed or its outcome came too late, is no replay to the SDK: what it did is exported again.)
+//! leaves the worker's cache ends there, so it is exported once and not again. What its call comes to later, after a replay, is not
+//! in it: a failure then is in the spans around it and in the [metrics](crate::metrics), and [`TraceLayer`](crate::trace::TraceLayer) tells it.
+//! (A workflow task that the server has run again, since it failed or its outcome came too late, is no replay to the SDK: what it
+//! did is exported again.)
 //!
 //! A call that a workflow makes after a replay belongs under the span that the workflow had before. An exported span can't be
 //! had again, but its ids can: with [`with_workflow_ids`](OtelLayer::with_workflow_ids) a workflow's spans have ids
 //! from the workflow's own random numbers, which are the same in a replay, and the call is a child of the same `RunWorkflow`. That
 //! takes a [`WorkflowIdGenerator`] in the tracer provider. Without it the call is a child of what the workflow was started by:
-//! in the same trace, next to `RunWorkflow` rather than under it.
+//! in the same trace, next to `RunWorkflow` rather than under it. It is not the default, since a layer can neither give a
+//! provider its generator nor see, before the first span, which one it has; and the first that a new worker does is often to
+//! replay. If the ids turn out not to be taken, the layer says so once as a `tracing` warning, and does without.
+//!
+//! Whether a span that is not made again was sampled is known from its parent. A workflow's span that has no parent, and every
+//! span where a sampler does not go by the parent, takes the provider's sampler: give it to the layer too, with
+//! [`with_sampler`](OtelLayer::with_sampler). Without, it is taken to be the SDK's default, which samples all that has no parent.
 //!
 //! Spans that the workflow's own code starts are not covered: they are made again in a replay. Make them in activities.
 //!
@@ -85,6 +93,7 @@
 //! With the crate `tracing-opentelemetry` put this layer outside of a [`TraceLayer`](crate::trace::TraceLayer): its spans and
 //! events then have the current OpenTelemetry context as their parent.
 
+mod carrier;
 mod future;
 mod ids;
 mod layer;

@@ -1,13 +1,13 @@
 use super::{
     HEADER, OtelFuture,
+    carrier::{Carrier, NexusHeaders},
     ids::Ids,
     layer::Config,
     span::{self, ActiveSpan},
 };
 use crate::{CallInfo, header};
-use opentelemetry::Context;
+use opentelemetry::{Context, trace::TraceContextExt};
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task,
@@ -42,9 +42,7 @@ impl<S> Otel<S> {
         if !O::CATEGORY.is_inbound() {
             return Context::current();
         }
-        let carrier: Option<HashMap<String, String>> =
-            header::read(request, HEADER, &self.config.converter);
-        match carrier {
+        match header::read(request, HEADER, &self.config.converter).map(Carrier) {
             // Not under what happens to surround the worker.
             Some(carrier) => self
                 .config
@@ -64,26 +62,35 @@ impl<S> Otel<S> {
         request: &Request<O>,
         parent: &Context,
     ) -> Option<(Context, Option<ActiveSpan>)> {
-        let is_replaying = O::Scope::is_replaying(request.context());
-        if is_replaying && !self.config.has_workflow_ids {
+        let call = CallInfo::new(request);
+        if !span::has_one(&call) {
             return None;
         }
-        let builder = span::builder(&CallInfo::new(request))?;
-        let ids = self
-            .config
-            .has_workflow_ids
-            .then(|| Ids::draw(request, parent))
-            .flatten();
+        let is_replaying = O::Scope::is_replaying(request.context());
+        let workflow_ids = self.config.workflow_ids.as_deref();
+        let Some(workflow_ids) = workflow_ids.filter(|ids| ids.are_taken()) else {
+            return (!is_replaying).then(|| self.start_now(&call, parent));
+        };
+        let ids = Ids::draw(request, parent);
         if is_replaying {
-            let context = ids.map_or_else(|| parent.clone(), |ids| ids.replayed(parent));
+            let sampler = self.config.sampler.as_deref();
+            let context = match ids {
+                Some(ids) => ids.replayed(parent, sampler, || span::builder(&call)),
+                None => parent.clone(),
+            };
             return Some((context, None));
         }
-        let start = || (self.config.start)(builder, parent);
-        let context = match ids {
-            Some(ids) => ids.for_next(start),
-            None => start(),
+        let Some(ids) = ids else {
+            return Some(self.start_now(&call, parent));
         };
-        Some((context.clone(), Some(ActiveSpan(context))))
+        let (context, span) = ids.for_next(|| self.start_now(&call, parent));
+        workflow_ids.check(&ids, context.span().span_context());
+        Some((context, span))
+    }
+
+    fn start_now(&self, call: &CallInfo<'_>, parent: &Context) -> (Context, Option<ActiveSpan>) {
+        let context = (self.config.start)(span::builder(call), parent);
+        (context.clone(), Some(ActiveSpan(context)))
     }
 
     fn inject<O: Operation>(&self, context: &Context, request: &mut Request<O>) {
@@ -99,15 +106,15 @@ impl<S> Otel<S> {
             // Nexus: as headers of their own, which is where its handlers look.
             for map in request.headers_mut().into_maps() {
                 if let HeaderMapMut::Strings(map) = map {
-                    propagator.inject_context(context, map);
+                    propagator.inject_context(context, &mut NexusHeaders(map));
                 }
             }
             return;
         }
-        let mut carrier = HashMap::<String, String>::new();
+        let mut carrier = Carrier::default();
         propagator.inject_context(context, &mut carrier);
-        if !carrier.is_empty() {
-            header::write(request, HEADER, &carrier, &self.config.converter);
+        if !carrier.0.is_empty() {
+            header::write(request, HEADER, &carrier.0, &self.config.converter);
         }
     }
 }

@@ -1,28 +1,36 @@
-use crate::{CallInfo, Outcome};
+use crate::{CallInfo, Failure};
 use opentelemetry::{
     Context, KeyValue,
     trace::{SpanBuilder, SpanKind, Status, TraceContextExt},
 };
-use std::any::Any;
-use tower_temporal_core::{BoxError, Operation, error};
+use std::borrow::Cow;
+use tower_temporal_core::{Operation, error};
 
-/// What the span of a call is, as in the SDKs' own integrations. None for calls that have no span there.
-pub(super) fn builder(call: &CallInfo<'_>) -> Option<SpanBuilder> {
+/// Whether a call has a span: as in Python's integration.
+pub(super) fn has_one(call: &CallInfo<'_>) -> bool {
+    name(call).is_some()
+}
+
+/// The span of a call that has one.
+pub(super) fn builder(call: &CallInfo<'_>) -> SpanBuilder {
     let kind = if call.category.is_inbound() {
         SpanKind::Server
     } else {
         SpanKind::Client
     };
-    Some(
-        SpanBuilder::from_name(name(call)?)
-            .with_kind(kind)
-            .with_attributes(attributes(call)),
-    )
+    let (verb, object) = name(call).unwrap_or((call.operation, None));
+    let name = match object {
+        Some(object) => Cow::Owned(format!("{verb}:{object}")),
+        None => Cow::Borrowed(verb),
+    };
+    SpanBuilder::from_name(name)
+        .with_kind(kind)
+        .with_attributes(attributes(call))
 }
 
-fn name(call: &CallInfo<'_>) -> Option<String> {
+fn name<'a>(call: &CallInfo<'a>) -> Option<(&'static str, Option<&'a str>)> {
     let target = &call.target;
-    let (verb, object) = match call.operation {
+    Some(match call.operation {
         "start_workflow" => ("StartWorkflow", target.workflow_type),
         "signal_with_start_workflow" => ("SignalWithStartWorkflow", target.workflow_type),
         "signal_workflow" => ("SignalWorkflow", target.name),
@@ -44,10 +52,6 @@ fn name(call: &CallInfo<'_>) -> Option<String> {
         "start_nexus_operation" => ("StartNexusOperation", target.name),
         "execute_activity" => ("RunActivity", target.activity_type),
         _ => return None,
-    };
-    Some(match object {
-        Some(object) => format!("{verb}:{object}"),
-        None => verb.to_owned(),
     })
 }
 
@@ -83,9 +87,9 @@ impl ActiveSpan {
     /// Ends the span. An error that is no failure leaves it as it is.
     pub(super) fn end<O: Operation, T, E: 'static>(self, result: &Result<T, E>) {
         if let Err(error) = result
-            && Outcome::new::<O, E>(error).is_failure
+            && error::is_failure::<O, E>(error)
         {
-            let text = describe::<O, E>(error);
+            let text = Failure::new::<O, E>(error).to_string();
             let span = self.0.span();
             let message = KeyValue::new("exception.message", text.clone());
             span.add_event("exception", vec![message]);
@@ -97,15 +101,5 @@ impl ActiveSpan {
 impl Drop for ActiveSpan {
     fn drop(&mut self) {
         self.0.span().end();
-    }
-}
-
-fn describe<O: Operation, E: 'static>(error: &E) -> String {
-    match (error as &dyn Any).downcast_ref::<BoxError>() {
-        Some(error) => error.to_string(),
-        None => match error::find::<O, E>(error) {
-            Some(error) => error.to_string(),
-            None => error::kind_of::<O, E>(error).type_name().to_owned(),
-        },
     }
 }

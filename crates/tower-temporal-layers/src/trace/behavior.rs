@@ -1,6 +1,8 @@
-use crate::{CallInfo, Outcome};
-use std::time::Duration;
-use tracing::{Span, debug, error, field::Empty, info_span};
+use super::at_level::{event_at, span_at};
+use crate::{CallInfo, Failure, Outcome};
+use std::{fmt, time::Duration};
+use tower_temporal_core::{HeaderMap, Headers};
+use tracing::{Level, Span, field::Empty};
 
 /// Makes the span of a call.
 ///
@@ -34,50 +36,85 @@ impl OnRequest for () {
     fn on_request(&mut self, _: &CallInfo<'_>, _: &Span) {}
 }
 
-/// Does something when a call has succeeded.
+/// Does something when a call has ended and has not failed.
 ///
-/// Closures `FnOnce(Duration, &Span)` implement it, and `()` does nothing.
+/// Closures `FnOnce(Outcome, Option<Duration>, &Span)` implement it, and `()` does nothing.
 pub trait OnResponse {
-    /// The call in `span` has succeeded, `latency` after it was made.
-    fn on_response(self, latency: Duration, span: &Span);
+    /// The call in `span` has ended in `outcome`, `latency` after it was made. The latency is not known of a call that began
+    /// while its workflow was replayed.
+    fn on_response(self, outcome: Outcome, latency: Option<Duration>, span: &Span);
 }
 
-impl<F: FnOnce(Duration, &Span)> OnResponse for F {
-    fn on_response(self, latency: Duration, span: &Span) {
-        self(latency, span);
-    }
-}
-
-impl OnResponse for () {
-    fn on_response(self, _: Duration, _: &Span) {}
-}
-
-/// Does something when a call has ended with an error, failure or not.
-///
-/// Closures `FnOnce(Outcome, Duration, &Span)` implement it, and `()` does nothing.
-pub trait OnFailure {
-    /// The call in `span` has ended with an error, `latency` after it was made.
-    fn on_failure(self, outcome: Outcome, latency: Duration, span: &Span);
-}
-
-impl<F: FnOnce(Outcome, Duration, &Span)> OnFailure for F {
-    fn on_failure(self, outcome: Outcome, latency: Duration, span: &Span) {
+impl<F: FnOnce(Outcome, Option<Duration>, &Span)> OnResponse for F {
+    fn on_response(self, outcome: Outcome, latency: Option<Duration>, span: &Span) {
         self(outcome, latency, span);
     }
 }
 
-impl OnFailure for () {
-    fn on_failure(self, _: Outcome, _: Duration, _: &Span) {}
+impl OnResponse for () {
+    fn on_response(self, _: Outcome, _: Option<Duration>, _: &Span) {}
 }
 
-/// A span `temporal` on the level `INFO`: see the [module](super).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DefaultMakeSpan;
+/// Does something when a call has failed.
+///
+/// Closures `FnOnce(&Failure, Option<Duration>, &Span)` implement it, and `()` does nothing.
+pub trait OnFailure {
+    /// The call in `span` has failed, `latency` after it was made. The latency is not known of a call that began while its
+    /// workflow was replayed.
+    fn on_failure(self, failure: &Failure<'_>, latency: Option<Duration>, span: &Span);
+}
+
+impl<F: FnOnce(&Failure<'_>, Option<Duration>, &Span)> OnFailure for F {
+    fn on_failure(self, failure: &Failure<'_>, latency: Option<Duration>, span: &Span) {
+        self(failure, latency, span);
+    }
+}
+
+impl OnFailure for () {
+    fn on_failure(self, _: &Failure<'_>, _: Option<Duration>, _: &Span) {}
+}
+
+/// A span `temporal`: see the [module](super).
+#[derive(Clone, Copy, Debug)]
+pub struct DefaultMakeSpan {
+    level: Level,
+    include_headers: bool,
+}
+
+impl DefaultMakeSpan {
+    /// Spans on the level `INFO`, without headers.
+    pub const fn new() -> Self {
+        Self {
+            level: Level::INFO,
+            include_headers: false,
+        }
+    }
+
+    /// Spans on `level`.
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Whether a span has the call's Temporal headers, in a field `headers`: those that are text as they are, of others how
+    /// long they are. They may hold what should not be logged, so by default it has none.
+    pub const fn include_headers(mut self, include_headers: bool) -> Self {
+        self.include_headers = include_headers;
+        self
+    }
+}
+
+impl Default for DefaultMakeSpan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl MakeSpan for DefaultMakeSpan {
     fn make_span(&mut self, call: &CallInfo<'_>) -> Span {
         let CallInfo { target, caller, .. } = call;
-        info_span!(
+        span_at!(
+            self.level,
             "temporal",
             category = call.category.as_str(),
             operation = call.operation,
@@ -87,53 +124,161 @@ impl MakeSpan for DefaultMakeSpan {
             run_id = target.run_id.or(caller.run_id),
             activity_type = target.activity_type,
             activity_id = target.activity_id,
+            update_id = target.update_id,
             schedule_id = target.schedule_id,
-            task_queue = target.task_queue,
+            task_queue = target.task_queue.or(caller.task_queue),
             attempt = target.attempt,
+            resumed = call.is_resumed.then_some(true),
+            headers = (self.include_headers && call.headers().are_carried())
+                .then(|| tracing::field::debug(HeaderTexts(call.headers()))),
             outcome = Empty,
             latency_ms = Empty,
         )
     }
 }
 
-/// An event on the level `DEBUG`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DefaultOnRequest;
+/// Headers by name, as far as they are text.
+struct HeaderTexts<'a>(Headers<'a>);
+
+impl fmt::Debug for HeaderTexts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut headers: Vec<(&str, &[u8])> = Vec::new();
+        for map in self.0.maps() {
+            match map {
+                HeaderMap::Payloads(map) => {
+                    headers.extend(map.iter().map(|(name, it)| (name.as_str(), &*it.data)));
+                }
+                HeaderMap::Strings(map) => {
+                    headers.extend(map.iter().map(|(name, it)| (name.as_str(), it.as_bytes())));
+                }
+                _ => {}
+            }
+        }
+        headers.sort_unstable();
+        let mut f = f.debug_map();
+        for (name, data) in headers {
+            match std::str::from_utf8(data) {
+                Ok(text) => f.entry(&format_args!("{name}"), &format_args!("{text}")),
+                Err(_) => {
+                    let length = data.len();
+                    f.entry(&format_args!("{name}"), &format_args!("<{length} bytes>"))
+                }
+            };
+        }
+        f.finish()
+    }
+}
+
+/// An event `started`.
+#[derive(Clone, Copy, Debug)]
+pub struct DefaultOnRequest {
+    level: Level,
+}
+
+impl DefaultOnRequest {
+    /// Events on the level `DEBUG`.
+    pub const fn new() -> Self {
+        Self {
+            level: Level::DEBUG,
+        }
+    }
+
+    /// Events on `level`.
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+}
+
+impl Default for DefaultOnRequest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl OnRequest for DefaultOnRequest {
     fn on_request(&mut self, _: &CallInfo<'_>, _: &Span) {
-        debug!("started");
+        event_at!(self.level, "started");
     }
 }
 
-/// Fills in the span, and an event on the level `DEBUG`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DefaultOnResponse;
-
-impl OnResponse for DefaultOnResponse {
-    fn on_response(self, latency: Duration, span: &Span) {
-        record(span, "ok", latency);
-        debug!("finished");
-    }
+/// Fills in the span, and an event `finished` with the outcome and the latency.
+#[derive(Clone, Copy, Debug)]
+pub struct DefaultOnResponse {
+    level: Level,
 }
 
-/// Fills in the span, and an event: on the level `ERROR` for a failure, on `DEBUG` for another outcome.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DefaultOnFailure;
-
-impl OnFailure for DefaultOnFailure {
-    fn on_failure(self, outcome: Outcome, latency: Duration, span: &Span) {
-        if outcome.is_failure {
-            record(span, outcome.kind.type_name(), latency);
-            error!(kind = ?outcome.kind, "failed");
-        } else {
-            record(span, "ok", latency);
-            debug!("finished");
+impl DefaultOnResponse {
+    /// Events on the level `DEBUG`.
+    pub const fn new() -> Self {
+        Self {
+            level: Level::DEBUG,
         }
     }
+
+    /// Events on `level`.
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
 }
 
-fn record(span: &Span, outcome: &'static str, latency: Duration) {
+impl Default for DefaultOnResponse {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OnResponse for DefaultOnResponse {
+    fn on_response(self, outcome: Outcome, latency: Option<Duration>, span: &Span) {
+        let (outcome, latency_ms) = (outcome.as_str(), latency.map(milliseconds));
+        record(span, outcome, latency_ms);
+        event_at!(self.level, outcome, latency_ms, "finished");
+    }
+}
+
+/// Fills in the span, and an event `failed` with the outcome, the latency and the error's text.
+#[derive(Clone, Copy, Debug)]
+pub struct DefaultOnFailure {
+    level: Level,
+}
+
+impl DefaultOnFailure {
+    /// Events on the level `ERROR`.
+    pub const fn new() -> Self {
+        Self {
+            level: Level::ERROR,
+        }
+    }
+
+    /// Events on `level`.
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+}
+
+impl Default for DefaultOnFailure {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OnFailure for DefaultOnFailure {
+    fn on_failure(self, failure: &Failure<'_>, latency: Option<Duration>, span: &Span) {
+        let (outcome, latency_ms) = (failure.kind.as_str(), latency.map(milliseconds));
+        record(span, outcome, latency_ms);
+        event_at!(self.level, outcome, latency_ms, error = %failure, "failed");
+    }
+}
+
+fn milliseconds(latency: Duration) -> f64 {
+    latency.as_secs_f64() * 1e3
+}
+
+fn record(span: &Span, outcome: &'static str, latency_ms: Option<f64>) {
     span.record("outcome", outcome);
-    span.record("latency_ms", latency.as_secs_f64() * 1e3);
+    if let Some(latency_ms) = latency_ms {
+        span.record("latency_ms", latency_ms);
+    }
 }

@@ -20,10 +20,10 @@ impl TraceLayer {
     /// Spans and events as the [module](super) describes them.
     pub const fn new() -> Self {
         Self {
-            make_span: DefaultMakeSpan,
-            on_request: DefaultOnRequest,
-            on_response: DefaultOnResponse,
-            on_failure: DefaultOnFailure,
+            make_span: DefaultMakeSpan::new(),
+            on_request: DefaultOnRequest::new(),
+            on_response: DefaultOnResponse::new(),
+            on_failure: DefaultOnFailure::new(),
         }
     }
 }
@@ -49,7 +49,7 @@ impl<M, Q, R, F> TraceLayer<M, Q, R, F> {
         }
     }
 
-    /// Does `on_response` when a call has succeeded.
+    /// Does `on_response` when a call has ended and has not failed.
     pub fn on_response<N>(self, on_response: N) -> TraceLayer<M, Q, N, F> {
         TraceLayer {
             make_span: self.make_span,
@@ -59,7 +59,7 @@ impl<M, Q, R, F> TraceLayer<M, Q, R, F> {
         }
     }
 
-    /// Does `on_failure` when a call has ended with an error.
+    /// Does `on_failure` when a call has failed.
     pub fn on_failure<N>(self, on_failure: N) -> TraceLayer<M, Q, R, N> {
         TraceLayer {
             make_span: self.make_span,

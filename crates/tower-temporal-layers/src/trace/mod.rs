@@ -13,39 +13,61 @@
 //! # });
 //! ```
 //!
-//! With the defaults a call is a span `temporal` on the level `INFO`, with the fields `category`, `operation`, `name`,
-//! `workflow_type`, `workflow_id`, `run_id`, `activity_type`, `activity_id`, `task_queue` and `attempt` as far as the call has them, and in the end
-//! `outcome` (`ok`, or the kind of error) and `latency_ms`. A failure is an event on the level `ERROR`, a start and an
-//! ordinary end are events on the level `DEBUG`. What the call itself logs, and the spans inside it, are inside its span.
+//! With the defaults a call is a span `temporal` on the level `INFO`, with the fields `category`, `operation`, `name` (of the
+//! signal, query, update, timer or Nexus operation), `workflow_type`, `workflow_id`, `run_id`, `activity_type`, `activity_id`,
+//! `update_id`, `schedule_id`, `task_queue` and `attempt` as far as the call has them, and in the end `outcome` and `latency_ms`
+//! (milliseconds). A failure is an event on the level `ERROR`, with the error's text; a start and any other end are events on the
+//! level `DEBUG`. What the call itself logs, and the spans inside it, are inside its span.
 //!
-//! Arguments, results and headers never appear: nothing here reads them.
+//! The outcome is `ok`, one of `cancelled`, `continued_as_new`, `completes_later` and `benign`, which are no failures, or says
+//! what failed: `failed` for an application's own failure, and otherwise the name of a gRPC code, as `not_found` or
+//! `permission_denied`, `panicked` or `misuse`.
+//!
+//! Arguments and results never appear: nothing here reads them. Headers do only if
+//! [`include_headers`](DefaultMakeSpan::include_headers) says so.
 //!
 //! # Your own
 //!
+//! The defaults have [levels](DefaultMakeSpan::level) that can be chosen. In their place
 //! [`make_span_with`](TraceLayer::make_span_with), [`on_request`](TraceLayer::on_request),
 //! [`on_response`](TraceLayer::on_response) and [`on_failure`](TraceLayer::on_failure) take a closure, or a type that
 //! implements the trait of that name:
 //!
 //! ```
 //! use std::time::Duration;
-//! use tower_temporal_layers::{CallInfo, Outcome, trace::TraceLayer};
-//! use tracing::{Span, info_span, warn};
+//! use tower_temporal_layers::{
+//!     CallInfo, Failure,
+//!     trace::{DefaultOnResponse, TraceLayer},
+//! };
+//! use tracing::{Level, Span, info_span, warn};
 //!
 //! let layer = TraceLayer::new()
 //!     .make_span_with(|call: &CallInfo<'_>| info_span!("call", operation = call.operation))
-//!     .on_failure(|outcome: Outcome, latency: Duration, _: &Span| warn!(?outcome, ?latency, "failed"));
+//!     .on_response(DefaultOnResponse::new().level(Level::INFO))
+//!     .on_failure(|failure: &Failure<'_>, latency: Option<Duration>, _: &Span| {
+//!         warn!(kind = failure.kind.as_str(), ?latency, "failed: {failure}");
+//!     });
 //! # let _ = layer;
 //! ```
 //!
 //! # Workflows
 //!
 //! While a workflow is replayed there are no spans and no events: they have been written when the call was made. Nothing a
-//! workflow does depends on them.
+//! workflow does depends on them. `initialize_workflow`, which runs again in each replay and can't tell, is not traced; the
+//! `execute` that follows is.
+//!
+//! When a workflow leaves a worker's cache, the spans of the calls that are under way in it end, without an outcome. When
+//! such a call ends later, after a replay, a span is made for its end: with the field `resumed`, without a latency, and the event
+//! `finished` or `failed` in it. So every start and every end is written once. What the workflow calls after the replay is not
+//! inside a span of its `execute` any more, but each span names the workflow.
 
+mod at_level;
 mod behavior;
 mod future;
 mod layer;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     behavior::{

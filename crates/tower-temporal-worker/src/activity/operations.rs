@@ -13,7 +13,7 @@ use temporalio_sdk::{
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Queued,
+    BoxError, Category, Ending, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Queued,
     Repeatable, Request, Target, failure::application_failure, scope::TaskScope,
 };
 
@@ -70,13 +70,16 @@ impl Operation for ExecuteActivity {
         ExecuteActivityError(ActivityError::application(application_failure(error)))
     }
 
-    fn is_failure(error: &ExecuteActivityError) -> bool {
+    fn ending(error: &ExecuteActivityError) -> Ending {
         match &error.0 {
-            ActivityError::Application(failure) => {
-                failure.category() != ApplicationErrorCategory::Benign
+            ActivityError::Application(failure)
+                if failure.category() == ApplicationErrorCategory::Benign =>
+            {
+                Ending::Benign
             }
-            ActivityError::Cancelled { .. } | ActivityError::WillCompleteAsync => false,
-            _ => true,
+            ActivityError::Cancelled { .. } => Ending::Cancelled,
+            ActivityError::WillCompleteAsync => Ending::CompletesLater,
+            _ => Ending::Failed,
         }
     }
 }

@@ -58,6 +58,7 @@
 //! [`ContextValues::current`] reads it and [`ContextScope::scope`] sets it.
 
 mod cancellation;
+mod ending;
 mod error;
 mod handler;
 mod interceptor;

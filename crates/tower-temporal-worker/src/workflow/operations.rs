@@ -1,4 +1,5 @@
 use super::{
+    ending::HasEnding,
     error::{self, InitializeWorkflowError, StartNexusOperationError, StartTimerError},
     scope::WorkflowScope,
     table::workflow_operations,
@@ -6,8 +7,8 @@ use super::{
 use std::any::Any;
 use temporalio_common::{
     error::{
-        ActivityExecutionError, ApplicationErrorCategory, CancelExternalWorkflowError,
-        ChildWorkflowStartError, OutgoingWorkflowError, WorkflowSignalError,
+        ActivityExecutionError, CancelExternalWorkflowError, ChildWorkflowStartError,
+        WorkflowSignalError,
     },
     protos::coresdk::workflow_commands::ContinueAsNewWorkflowExecution,
 };
@@ -26,7 +27,8 @@ use temporalio_sdk::{
 };
 use tower_service::Service;
 use tower_temporal_core::{
-    BoxError, Category, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Request, Target,
+    BoxError, Category, Ending, HeaderMap, HeaderMapMut, Headers, HeadersMut, Operation, Request,
+    Target,
 };
 
 /// Headers, and the arguments: the SDK has typed arguments where headers are payloads.
@@ -141,8 +143,8 @@ macro_rules! define_category {
                     $make_error(error)
                 }
 
-                fn is_failure(error: &$error) -> bool {
-                    error.is_failure()
+                fn ending(error: &$error) -> Ending {
+                    error.ending()
                 }
             }
         )*
@@ -167,35 +169,6 @@ macro_rules! define_category {
 }
 
 workflow_operations!(define);
-
-/// Which errors of the SDK are failures.
-trait IsFailure {
-    fn is_failure(&self) -> bool {
-        true
-    }
-}
-
-impl IsFailure for InitializeWorkflowError {}
-impl IsFailure for StartTimerError {}
-impl IsFailure for StartNexusOperationError {}
-impl IsFailure for WorkflowError {}
-impl IsFailure for ActivityExecutionError {}
-impl IsFailure for ChildWorkflowStartError {}
-impl IsFailure for WorkflowSignalError {}
-impl IsFailure for CancelExternalWorkflowError {}
-
-/// A workflow that was cancelled, evicted or continued as new has not failed.
-impl IsFailure for WorkflowTermination {
-    fn is_failure(&self) -> bool {
-        match self {
-            Self::Failed(OutgoingWorkflowError::Application(failure)) => {
-                failure.category() != ApplicationErrorCategory::Benign
-            }
-            Self::Failed(_) => true,
-            Self::Cancelled { .. } | Self::Evicted | Self::ContinueAsNew(_) => false,
-        }
-    }
-}
 
 fn workflow<'a>(workflow_type: &'a str, workflow_id: &'a str, run_id: &'a str) -> Target<'a> {
     Target {

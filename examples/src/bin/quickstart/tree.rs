@@ -91,8 +91,8 @@ where
     }
 
     fn call(&mut self, request: Request<O>) -> Self::Future {
-        let is_replaying = O::Scope::is_replaying(request.context());
-        let call = (!is_replaying).then(|| self.log.lock().unwrap().enter(&request));
+        let is_live = O::Scope::is_live(request.context());
+        let call = is_live.then(|| self.log.lock().unwrap().enter(&request));
         TreeFuture {
             inner: self.inner.call(request),
             operation: PhantomData,
