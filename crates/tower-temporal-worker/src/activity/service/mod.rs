@@ -92,7 +92,7 @@ use tower_temporal_core::{BoxError, ErrorKind, call::SharedStack, error, failure
 ///         .map_request(|request: Request<String>| {
 ///             request.map(|namespace| DescribeNamespaceRequest { namespace, ..Default::default() })
 ///         })
-///         .service(service_fn(move |request| {
+///         .service(service_fn(move |request: Request<DescribeNamespaceRequest>| {
 ///             let mut client = client.clone();
 ///             async move {
 ///                 let response = client.describe_namespace(request).await?.into_inner();
