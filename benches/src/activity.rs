@@ -3,7 +3,6 @@
 use crate::{Case, Variant, pass::with_stack, variants};
 use std::{cell::RefCell, rc::Rc};
 use temporalio_client::ClientOptions;
-use temporalio_common::ActivityDefinition;
 use temporalio_macros::activities;
 use temporalio_sdk::{
     Runtime as WorkerRuntime, Worker, WorkerOptions,

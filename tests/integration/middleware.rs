@@ -41,7 +41,7 @@ use tower_temporal::{
 
 pub(crate) async fn client_of<L>(layer: L) -> Client
 where
-    L: Layer<Terminal, Service: ClientOutboundService>,
+    L: Layer<Terminal, Service: ClientOutboundService> + 'static,
 {
     client(Interceptors::builder().client(layer).build()).await
 }
@@ -407,7 +407,7 @@ fn rename(mut request: Request<StartWorkflow>) -> Request<StartWorkflow> {
 
 async fn assert_renames<L>(layer: L)
 where
-    L: Layer<Terminal, Service: ClientOutboundService>,
+    L: Layer<Terminal, Service: ClientOutboundService> + 'static,
 {
     let id = unique("rename");
     let client = client_of(layer).await;

@@ -162,7 +162,7 @@ async fn with_case<C: Case>(test: impl AsyncFnOnce(C)) {
 /// A client with this one stack.
 async fn client_of<L>(layer: L) -> Client
 where
-    L: tower_layer::Layer<tower_temporal::Terminal, Service: ClientOutboundService>,
+    L: tower_layer::Layer<tower_temporal::Terminal, Service: ClientOutboundService> + 'static,
 {
     client(Interceptors::builder().client(layer).build()).await
 }

@@ -32,7 +32,7 @@ struct Bench {
 impl Bench {
     async fn new<L>(layer: L) -> Self
     where
-        L: Layer<Terminal, Service: ClientOutboundService>,
+        L: Layer<Terminal, Service: ClientOutboundService> + 'static,
     {
         Self::with(client(Interceptors::builder().client(layer).build()).await).await
     }

@@ -32,9 +32,11 @@ use tower_temporal::{
         },
     },
     error,
+    key::by_value,
     limit::RateLimitLayer,
     metrics::MetricsLayer,
     propagation::{ContextKey, PropagationLayer},
+    rpc,
     timeout::TimeoutLayer,
     trace::TraceLayer,
     validate::ValidateLayer,
@@ -54,7 +56,10 @@ async fn service() -> (Frontend, ClientService) {
     frontend.answer::<SignalWorkflowExecution, _, _>(async |_| {
         Ok(SignalWorkflowExecutionResponse::default())
     });
-    let connection = frontend.connect_through(RequestIdLayer::new()).await;
+    let connection = rpc::over(frontend.clone())
+        .short_calls(RequestIdLayer::new())
+        .connect(Frontend::connection_options())
+        .await;
     let client = Client::new(connection.unwrap(), ClientOptions::new("default").build());
     (frontend, ClientService::new(client.unwrap()))
 }
@@ -160,8 +165,9 @@ async fn the_ready_made_layers_take_the_requests_as_they_are() {
             }),
         )
         .layer(MetricsLayer::new(&exported.provider.meter("wire")))
-        .layer(AuthorizeLayer::by_value::<UserId, _, _>(
-            |user, call| match user.is_some_and(|user| user == "alice") {
+        .layer(AuthorizeLayer::by(
+            by_value::<UserId>(),
+            |user, call| match user.is_some_and(|user| user.as_str() == "alice") {
                 true => Ok(()),
                 false => Err(format!("{user:?} may not {}", call.operation)),
             },
