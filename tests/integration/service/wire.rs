@@ -57,7 +57,7 @@ async fn service() -> (Frontend, ClientService) {
         Ok(SignalWorkflowExecutionResponse::default())
     });
     let connection = rpc::over(frontend.clone())
-        .short_calls(RequestIdLayer::new())
+        .every_call(RequestIdLayer::new())
         .connect(Frontend::connection_options())
         .await;
     let client = Client::new(connection.unwrap(), ClientOptions::new("default").build());

@@ -123,7 +123,7 @@
 //!
 //! let connection = rpc::over(channel).short_calls(
 //!     ServiceBuilder::new()
-//!         .buffer(64)
+//!         .buffer::<Request<Body>>(64)
 //!         .layer(layer_fn(|inner| Hedge::new(inner, Counts, 100, 0.95, Duration::from_secs(60)))),
 //! );
 //! # let _ = connection;

@@ -71,14 +71,10 @@ pub(super) fn of(rpc_options: &RpcOptions) -> Option<&str> {
 /// let request_ids = RequestIdLayer::new();
 ///
 /// let channel = Endpoint::from_static("http://localhost:7233").connect().await?;
-/// let connection = ServiceBuilder::new()
-///     .layer(request_ids.clone())
-///     .map_request(rpc::into_tonic)
-///     .service(channel);
 /// let options = ConnectionOptions::new(Url::parse("http://localhost:7233")?)
 ///     .retry_options(RetryOptions::no_retries())
 ///     .build();
-/// let connection = rpc::connect(options, connection).await?;
+/// let connection = rpc::over(channel).every_call(request_ids.clone()).connect(options).await?;
 /// let client = Client::new(connection, ClientOptions::new("default").build())?;
 ///
 /// let temporal = ServiceBuilder::new()
@@ -90,8 +86,7 @@ pub(super) fn of(rpc_options: &RpcOptions) -> Option<&str> {
 /// ```
 ///
 /// It looks at one header of each call, and decodes those that have it: starts, signals and updates with a start, and what
-/// changes schedules. Put it outside of [`unless_long_poll`](crate::rpc::unless_long_poll) (so beside
-/// [`connect_through`](crate::rpc::connect_through), not in it): an update with a start is a long poll.
+/// changes schedules. An update with a start is a long poll, so it belongs to [`every_call`](crate::rpc::Over::every_call).
 ///
 /// Clones of the layer are the same to the policy.
 #[derive(Clone, Debug, Default)]
