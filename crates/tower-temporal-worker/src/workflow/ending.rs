@@ -138,10 +138,7 @@ impl HasEnding for WorkflowError {
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<Ending> {
-    fn of<E: HasEnding + 'static>(error: &(dyn Error + 'static)) -> Option<Ending>
-    where
-        E: Error,
-    {
+    fn of<E: HasEnding + Error + 'static>(error: &(dyn Error + 'static)) -> Option<Ending> {
         Some(error.downcast_ref::<E>()?.ending())
     }
 
