@@ -113,7 +113,8 @@ fn a_failure_is_an_error_that_says_its_kind_and_its_text() {
         call.await.unwrap_err();
     });
     // What it is that fails, and the word for it.
-    let errors: [(fn() -> BoxError, &str, &str); 3] = [
+    type Case = (fn() -> BoxError, &'static str, &'static str);
+    let errors: [Case; 3] = [
         (
             || ProbeError::Failed("no money".to_owned()).into(),
             "failed",
