@@ -105,7 +105,7 @@
 //! # fn connection(channel: tonic::transport::Channel) {
 //! use http::Request;
 //! use std::time::Duration;
-//! use tower::{ServiceBuilder, hedge::{Hedge, Policy}, layer::layer_fn};
+//! use tower::{BoxError, Layer, Service, ServiceBuilder, hedge::{Hedge, Policy}};
 //! use tower_temporal_client::rpc::{self, Body, Rpc, workflow_service::CountWorkflowExecutions};
 //!
 //! #[derive(Clone)]
@@ -121,11 +121,19 @@
 //!     }
 //! }
 //!
-//! let connection = rpc::over(channel).short_calls(
-//!     ServiceBuilder::new()
-//!         .buffer::<Request<Body>>(64)
-//!         .layer(layer_fn(|inner| Hedge::new(inner, Counts, 100, 0.95, Duration::from_secs(60)))),
-//! );
+//! impl<S> Layer<S> for Counts
+//! where
+//!     S: Service<Request<Body>, Error: Into<BoxError>> + Clone,
+//! {
+//!     type Service = Hedge<S, Self>;
+//!
+//!     fn layer(&self, inner: S) -> Self::Service {
+//!         Hedge::new(inner, Self, 100, 0.95, Duration::from_secs(60))
+//!     }
+//! }
+//!
+//! let connection = rpc::over(channel)
+//!     .short_calls(ServiceBuilder::new().buffer::<Request<Body>>(64).layer(Counts));
 //! # let _ = connection;
 //! # }
 //! ```
