@@ -91,8 +91,9 @@ where
     }
 
     fn call(&mut self, request: Request<O>) -> Self::Future {
-        let is_live = O::Scope::is_live(request.context());
-        let call = is_live.then(|| self.log.lock().unwrap().enter(&request));
+        // `initialize_workflow` can't tell a replay, so `is_live` would leave it out. Here nothing is replayed so far.
+        let is_replaying = O::Scope::is_replaying(request.context());
+        let call = (!is_replaying).then(|| self.log.lock().unwrap().enter(&request));
         TreeFuture {
             inner: self.inner.call(request),
             operation: PhantomData,
