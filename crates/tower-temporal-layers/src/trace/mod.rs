@@ -26,6 +26,16 @@
 //! Arguments and results never appear: nothing here reads them. Headers do only if
 //! [`include_headers`](DefaultMakeSpan::include_headers) says so.
 //!
+//! The program `observability` of the repository's examples, with `RUST_LOG=off,tower_temporal_layers=debug`, writes of an activity whose first
+//! attempt fails (the run's id is shortened here, and the module's path left out):
+//!
+//! ```text
+//! DEBUG temporal{category="activity_inbound" operation="execute_activity" workflow_type="Order" workflow_id="order-1" run_id="01a21163…" activity_type="Activities::charge" activity_id="1" task_queue="orders" attempt=1}: started
+//! ERROR temporal{category="activity_inbound" operation="execute_activity" workflow_type="Order" workflow_id="order-1" run_id="01a21163…" activity_type="Activities::charge" activity_id="1" task_queue="orders" attempt=1 outcome="failed" latency_ms=0.744297}: failed outcome="failed" latency_ms=0.744297 error=the bank is closed
+//! DEBUG temporal{category="activity_inbound" operation="execute_activity" workflow_type="Order" workflow_id="order-1" run_id="01a21163…" activity_type="Activities::charge" activity_id="1" task_queue="orders" attempt=2}: started
+//! DEBUG temporal{category="activity_inbound" operation="execute_activity" workflow_type="Order" workflow_id="order-1" run_id="01a21163…" activity_type="Activities::charge" activity_id="1" task_queue="orders" attempt=2 outcome="ok" latency_ms=0.19184}: finished outcome="ok" latency_ms=0.19184
+//! ```
+//!
 //! # Your own
 //!
 //! The defaults have [levels](DefaultMakeSpan::level) that can be chosen. In their place
