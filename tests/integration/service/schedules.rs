@@ -71,16 +71,21 @@ async fn every_call_about_schedules() {
 
     let trigger = TriggerSchedule::new(&id, ScheduleOverlapPolicy::AllowAll, Default::default());
     api.call(trigger).await.unwrap();
+    // One after the other: of two patches of a schedule that come at the same time, the server may keep the later only.
+    let actions = async |count| {
+        eventually("the schedule's actions are taken", async || {
+            (describe().await.unwrap().action_count() == count).then_some(())
+        })
+        .await;
+    };
+    actions(1).await;
     let begin = SystemTime::UNIX_EPOCH + 490_000 * HOUR - HOUR / 4;
     let backfill = ScheduleBackfill::new(begin, begin + HOUR / 2)
         .overlap_policy(ScheduleOverlapPolicy::AllowAll)
         .build();
     let backfill = BackfillSchedule::new(&id, vec![backfill], Default::default());
     api.call(backfill).await.unwrap();
-    eventually("both actions are taken", async || {
-        (describe().await.unwrap().action_count() == 2).then_some(())
-    })
-    .await;
+    actions(2).await;
 
     eventually("the schedule is listed", async || {
         let list = ListSchedules::new(ListSchedulesOptions::default());
