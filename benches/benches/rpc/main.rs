@@ -1,5 +1,5 @@
-//! `cargo bench --bench rpc`: the time of a call over loopback, on the SDK's own channel and through `rpc::connect` with stacks
-//! of 0, 1 and 4 layers over a tonic channel.
+//! `cargo bench --bench rpc`: the time of a call over loopback, on the SDK's own channel, through `rpc::connect`, and through `rpc::over`
+//! with stacks of 0, 1 and 4 layers, over a tonic channel.
 //!
 //! The connections take turns, and what counts is the ratio within a turn.
 
@@ -24,7 +24,7 @@ use tonic::{
     server::NamedService,
     transport::{Endpoint, Server, server::TcpIncoming},
 };
-use tower::ServiceBuilder;
+use tower::util::MapRequestLayer;
 use tower_service::Service;
 use tower_temporal::rpc;
 
@@ -114,26 +114,29 @@ type Workflow = WorkflowHandle<Client, UntypedWorkflow>;
 async fn clients(url: &str) -> Result<Vec<(&'static str, Workflow)>> {
     let options = || anyhow::Ok(ConnectionOptions::new(Url::parse(url)?));
     let channel = async || Endpoint::from_shared(url.to_owned())?.connect().await;
-    let pass = || tower::util::MapRequestLayer::new(|request: Request<rpc::Body>| request);
-    let end = || ServiceBuilder::new().map_request(rpc::into_tonic);
+    let pass = || MapRequestLayer::new(|request: Request<rpc::Body>| request);
 
     let sdk = options()?.dns_load_balancing(None).build();
     let sdk = Connection::connect(sdk).await?;
-    let none = rpc::connect(options()?.build(), channel().await?).await?;
-    let one = ServiceBuilder::new()
-        .layer(pass())
-        .service(end().service(channel().await?));
-    let one = rpc::connect(options()?.build(), one).await?;
-    let four = ServiceBuilder::new()
-        .layer((pass(), pass(), pass(), pass()))
-        .service(end().service(channel().await?));
-    let four = rpc::connect(options()?.build(), four).await?;
+    let raw = rpc::connect(options()?.build(), channel().await?).await?;
+    let none = rpc::over(channel().await?)
+        .connect(options()?.build())
+        .await?;
+    let one = rpc::over(channel().await?)
+        .every_call(pass())
+        .connect(options()?.build())
+        .await?;
+    let four = rpc::over(channel().await?)
+        .every_call((pass(), pass(), pass(), pass()))
+        .connect(options()?.build())
+        .await?;
 
     [
         ("the SDK's", sdk),
-        ("0 layers", none),
-        ("1 layer", one),
-        ("4 layers", four),
+        ("rpc::connect", raw),
+        ("rpc::over, 0 layers", none),
+        ("rpc::over, 1 layer", one),
+        ("rpc::over, 4 layers", four),
     ]
     .into_iter()
     .map(|(name, connection)| {

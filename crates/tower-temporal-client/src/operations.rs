@@ -333,7 +333,7 @@ fn non_empty(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use tonic::{Code, Status};
-    use tower_temporal_core::{ErrorKind, error};
+    use tower_temporal_core::{Ending, ErrorKind, error};
 
     #[test]
     fn the_status_in_an_error_is_found_though_it_is_no_source() {
@@ -365,10 +365,10 @@ mod tests {
             run_id: None,
             source: Status::already_exists(""),
         };
-        assert!(!StartWorkflow::is_failure(&started));
+        assert_eq!(StartWorkflow::ending(&started), Ending::Answered);
         let rejected = WorkflowQueryError::Rejected { status: None };
-        assert!(!QueryWorkflow::is_failure(&rejected));
+        assert_eq!(QueryWorkflow::ending(&rejected), Ending::Answered);
         let gone = WorkflowQueryError::Rpc(Status::unavailable("gone"));
-        assert!(QueryWorkflow::is_failure(&gone));
+        assert_eq!(QueryWorkflow::ending(&gone), Ending::Failed);
     }
 }

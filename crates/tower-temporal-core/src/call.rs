@@ -127,9 +127,15 @@ where
     /// As [`now`](Self::now). With it comes the input, as the layers have left it, unless the next step has run or a
     /// layer has kept the input to itself.
     pub fn now_or_input(self) -> Result<O::Output, ErrorAndInput<O>> {
+        let returned = self.keep_returned();
+        self.now().map_err(|error| (error, returned.take()))
+    }
+
+    /// Keeps the input if it is dropped before the next step has it: for an adapter that has to say what was refused.
+    pub fn keep_returned(&self) -> Returned<O> {
         let slot = self.rendezvous.slot().clone();
         slot.keep_returned();
-        self.now().map_err(|error| (error, slot.take_waiting()))
+        Returned(slot)
     }
 }
 
@@ -226,6 +232,24 @@ where
                 }
             }
         }
+    }
+}
+
+/// Where the input of a call is kept that is dropped on its way: see [`Call::keep_returned`].
+pub struct Returned<O: Operation>(Arc<CallSlot<O>>);
+
+impl<O: Operation> Returned<O> {
+    /// The input, as the layers have left it. There is none if the next step has run, or a layer has kept it to itself.
+    pub fn take(&self) -> Option<O::Input> {
+        self.0.take_waiting()
+    }
+}
+
+impl<O: Operation> fmt::Debug for Returned<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Returned")
+            .field("operation", &O::NAME)
+            .finish_non_exhaustive()
     }
 }
 

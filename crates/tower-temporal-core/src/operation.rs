@@ -99,11 +99,6 @@ pub trait Operation: Sized + 'static {
         let _ = error;
         Ending::Failed
     }
-
-    /// Whether this error is a failure: its [`ending`](Self::ending) tells.
-    fn is_failure(error: &Self::Error) -> bool {
-        Self::ending(error) == Ending::Failed
-    }
 }
 
 /// An operation whose output can be kept outside of this process, and given again to a later attempt of the same call.

@@ -141,13 +141,17 @@ impl<I, R> Slot<I, R> {
         self.input.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the input, unless the host is just about it.
-    fn try_take_input(&self) -> Option<I> {
+    /// The input, unless the host is just about it.
+    fn try_input(&self) -> Option<MutexGuard<'_, Option<I>>> {
         match self.input.try_lock() {
-            Ok(mut input) => input.take(),
-            Err(TryLockError::Poisoned(input)) => input.into_inner().take(),
+            Ok(input) => Some(input),
+            Err(TryLockError::Poisoned(input)) => Some(input.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    fn try_take_input(&self) -> Option<I> {
+        self.try_input()?.take()
     }
 
     /// The input that has waited for its request, or was dropped on its way and kept.
@@ -175,9 +179,11 @@ impl<I, R> Slot<I, R> {
 
     /// An input is dropped that was never left here.
     pub(crate) fn give_back(&self, input: I) {
-        if self.lock().keeps {
-            drop(self.input().replace(input));
-        }
+        let abandoned = match self.lock().keeps.then(|| self.try_input()).flatten() {
+            Some(mut place) => place.replace(input),
+            None => Some(input),
+        };
+        drop(abandoned);
     }
 
     fn id(self: &Arc<Self>) -> usize {

@@ -240,8 +240,6 @@ mod tests {
             (application(WireCategory::Unspecified), Ending::Failed),
         ] {
             assert_eq!(ScheduleActivity::ending(&activity(cause.clone())), ending);
-            let is_failure = ScheduleActivity::is_failure(&activity(cause.clone()));
-            assert_eq!(is_failure, ending == Ending::Failed);
             // The SDK says `Failed` where nobody asked for the cancellation.
             let hint = ActivityExecutionDecodeHint::new(false);
             assert_eq!(decoded(of_activity(cause.clone()), hint).ending(), ending);

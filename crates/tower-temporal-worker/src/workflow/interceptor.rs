@@ -26,7 +26,7 @@ use temporalio_sdk::{
 use tower_layer::Layer;
 use tower_temporal_core::{
     BoxError, ErrorKind, Operation, ReplaySafe, Terminal,
-    call::Call,
+    call::{Call, Returned},
     catch_panic::{CatchPanic, Panicked},
     error,
 };
@@ -143,12 +143,13 @@ macro_rules! intercept {
                 input: HandleSignalInput,
                 next: WorkflowNext<'a, HandleSignalInput, WorkflowInterceptorFuture<'a, HandleSignalResult>>,
             ) -> WorkflowInterceptorFuture<'a, HandleSignalResult> {
-                let (name, surroundings) = (input.name().to_owned(), context.clone());
+                let surroundings = context.clone();
                 let call = Call::<HandleSignal, _, _>::new(self.inbound.clone(), input, context, |input| {
                     next.run(input)
                 });
                 // Inside of the handler, for a call that the handler makes and that is refused is no refused signal.
-                let call = call.map(move |result| drop_refused(result, &name, &surroundings));
+                let returned = call.keep_returned();
+                let call = call.map(move |result| drop_refused(result, &returned, &surroundings));
                 let handler = Handler::<HandleSignal, _>::new(call);
                 WorkflowInterceptorFuture::new(handler.map(|result| match result {
                     Err(WorkflowError::Execution(error)) => match error.downcast::<SignalMiddlewareError>() {
@@ -326,7 +327,7 @@ workflow_operations!(intercept);
 /// policy is there to keep away.
 fn drop_refused(
     result: HandleSignalResult,
-    signal: &str,
+    returned: &Returned<HandleSignal>,
     context: &WorkflowInterceptorContext,
 ) -> HandleSignalResult {
     let Err(WorkflowError::Execution(error)) = &result else {
@@ -339,8 +340,10 @@ fn drop_refused(
         return result;
     }
     if !context.is_replaying_history_events() {
+        // Unknown where a layer has kept the input.
+        let input = returned.take();
         tracing::warn!(
-            signal,
+            signal = input.as_ref().map(HandleSignalInput::name),
             workflow_type = context.workflow_type(),
             workflow_id = context.workflow_id(),
             run_id = context.run_id(),

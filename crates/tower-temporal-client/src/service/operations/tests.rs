@@ -6,7 +6,7 @@ use std::time::Duration;
 use temporalio_client::{RpcOptions, UntypedSignal, UntypedWorkflow, WorkflowStartOptions};
 use temporalio_common::data_converters::RawValue;
 use tonic::Code;
-use tower_temporal_core::{Denied, Operation, Request, Target};
+use tower_temporal_core::{Denied, Ending, Operation, Request, Target};
 
 fn start() -> Request<SignalWithStartWorkflow<UntypedWorkflow, UntypedSignal<UntypedWorkflow>>> {
     let mut request = SignalWithStartWorkflow::new(
@@ -64,7 +64,7 @@ fn what_a_middleware_fails_with_is_the_error_of_the_call() {
     let error = DescribeSchedule::error(Denied::new("no").into());
     let code = DescribeSchedule::kind(&error).code();
     assert_eq!(code, Code::PermissionDenied, "{error:?}");
-    assert!(DescribeSchedule::is_failure(&error));
+    assert_eq!(DescribeSchedule::ending(&error), Ending::Failed);
 }
 
 #[test]
