@@ -6,7 +6,7 @@
 
 use crate::{
     BoxError, CallError, Operation, Request,
-    rendezvous::{Rendezvous, Slot, Step},
+    rendezvous::{Parcel, Rendezvous, Slot, Step},
     request::CallSlot,
 };
 use pin_project_lite::pin_project;
@@ -68,9 +68,11 @@ where
     /// Nothing of the stack runs before the call is polled.
     #[inline]
     pub fn new(stack: S, input: O::Input, context: O::Context, next: N) -> Self {
-        let slot = Slot::with_input(!O::CATEGORY.is_workflow(), Some(input));
+        let slot = Slot::new(!O::CATEGORY.is_workflow());
+        let request = Request::on_its_way(Parcel::new(input, Some(slot.clone())), context);
         let entry = Entry::Waiting {
-            waiting: Some((stack, context, slot.clone())),
+            stack,
+            request: Some(request),
         };
         Self {
             rendezvous: Rendezvous::new(slot, entry, next),
@@ -91,7 +93,10 @@ where
                 let slot = Slot::new(!O::CATEGORY.is_workflow());
                 let entry = match ready {
                     Ok(()) => Entry::Called {
-                        future: stack.call(Request::with_slot(input, context, slot.clone())),
+                        future: stack.call(Request::on_its_way(
+                            Parcel::new(input, Some(slot.clone())),
+                            context,
+                        )),
                     },
                     Err(error) => Entry::Failed {
                         error: Some(error.into()),
@@ -179,7 +184,8 @@ pin_project! {
         S: Service<Request<O>>,
     {
         Waiting {
-            waiting: Option<(S, O::Context, Arc<CallSlot<O>>)>,
+            stack: S,
+            request: Option<Request<O>>,
         },
         Called {
             #[pin]
@@ -202,8 +208,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match self.as_mut().project() {
-                EntryProj::Waiting { waiting } => {
-                    let (stack, ..) = waiting.as_mut().expect("it is not polled after a panic");
+                EntryProj::Waiting { stack, request } => {
                     match stack.poll_ready(cx) {
                         Poll::Ready(ready) => ready.map_err(into_error::<O>)?,
                         Poll::Pending if O::CATEGORY.is_workflow() => {
@@ -214,8 +219,7 @@ where
                         }
                         Poll::Pending => return Poll::Pending,
                     }
-                    let (mut stack, context, slot) = waiting.take().expect("it was just there");
-                    let request = Request::from_slot(slot, context);
+                    let request = request.take().expect("it is not polled after a panic");
                     let future = stack.call(request);
                     self.set(Self::Called { future });
                 }
@@ -241,7 +245,7 @@ pub struct Returned<O: Operation>(Arc<CallSlot<O>>);
 impl<O: Operation> Returned<O> {
     /// The input, as the layers have left it. There is none if the next step has run, or a layer has kept it to itself.
     pub fn take(&self) -> Option<O::Input> {
-        self.0.take_waiting()
+        self.0.take_kept()
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::{
-    BoxError, CallError, OnFuture, Operation, Request,
+    BoxError, OnFuture, Operation, Request,
     on::same_type,
-    rendezvous::{Guest, Refusal, Rendezvous, Slot, Step},
+    rendezvous::{Guest, Parcel, Rendezvous, Slot, Step},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -162,7 +162,7 @@ impl<O: Operation> Next<O> {
     /// `error.downcast_ref::<O::Error>()` finds it.
     pub fn run(self, request: Request<O>) -> NextFuture<O> {
         NextFuture {
-            guest: Guest::new(self.slot, &mut Some(request)),
+            guest: Guest::new(Parcel::new(request, Some(self.slot))),
         }
     }
 }
@@ -183,11 +183,9 @@ impl<O: Operation> Future for NextFuture<O> {
     type Output = Result<O::Output, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let operation = O::NAME;
         Poll::Ready(match ready!(Pin::new(&mut self.guest).poll(cx)) {
             Ok(result) => result,
-            Err(Refusal::Gone) => Err(CallError::Gone { operation }.into()),
-            Err(Refusal::Twice) => Err(CallError::Twice { operation }.into()),
+            Err(refusal) => Err(refusal.of(O::NAME).into()),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! How a borrowed continuation serves a `'static` stack: two futures meet, and neither owns the other.
 //!
 //! The SDK gives an interceptor a continuation that borrows and can run once; a tower stack is `'static`. So the
-//! continuation stays with the adapter, the *host*. The innermost service leaves the input in a slot that both know, and
-//! returns a *guest*: a small `'static` future that asks for the continuation to be run, and waits for the result.
+//! continuation stays with the adapter, the *host*. The innermost service returns a *guest*: a `'static` future that has the
+//! input, asks for the continuation to be run with it, and waits for the result. Both know a *slot* where they meet.
 //!
 //! The host polls the stack, and while it does, it *lends itself* through a scoped thread-local. A guest that is polled
 //! inside that poll finds its host there and has it run the continuation in place. That is the usual way, and it is
@@ -10,19 +10,19 @@
 //! around its inner future are set for the continuation too, and no waker is needed.
 //!
 //! A guest that is polled elsewhere (behind a [`Buffer`](tower::buffer::Buffer), on a spawned task) wakes the host, which
-//! then runs the continuation itself, leaves the result in the slot, and wakes the guest.
+//! then runs the continuation itself. Input, result and wakers are left in the slot.
 //!
 //! Inside a workflow nothing may be woken, since the SDK takes any wake but its own for nondeterminism. There the host
 //! polls the stack and the continuation in turn until neither moves.
 
-use crate::scope::Values;
+use crate::{CallError, scope::Values};
 use pin_project_lite::pin_project;
 use scoped_tls_hkt::scoped_thread_local;
 use std::{
     any::Any,
     cell::{Cell, RefCell},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -49,22 +49,14 @@ impl<'a> Frame<'a> {
 
 /// A host, whatever its types.
 trait Drive {
-    /// Runs the continuation as far as it goes, and puts what it returns into `result`, an `Option<R>`.
-    /// `false`: it is running already, further up the stack.
-    fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool;
+    /// [`Host::run`], with an `input` that is an `Option<I>`, and a `result` that is an `Option<R>`.
+    fn drive(&self, cx: &mut Context<'_>, input: &mut dyn Any, result: &mut dyn Any) -> bool;
 }
 
 /// Where host and guest meet.
-pub(crate) struct Slot<I, R> {
-    state: Mutex<State<R>>,
-    /// What waits for its request, what the guest has left, or what was given back.
-    ///
-    /// It has a lock of its own so that the continuation can take it from here: inputs are large, and each move is a copy.
-    /// Who has the phase's leave to take it locks it, and others only try to.
-    input: Mutex<Option<I>>,
-}
+pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
 
-struct State<R> {
+struct State<I, R> {
     phase: Phase,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
@@ -73,25 +65,32 @@ struct State<R> {
     /// The guest was last polled, and out of its host's reach, so the host must run the continuation itself.
     is_remote: bool,
     host: Option<Waker>,
+    /// What only a few calls need: most guests have their continuation run in place, and leave nothing here.
+    left: Option<Box<Left<I, R>>>,
+}
+
+/// What a guest out of reach and its host leave for each other.
+struct Left<I, R> {
     guest: Option<Waker>,
-    /// The task's context values where the guest was made, for a continuation that is run for a remote guest.
+    /// The task's context values where the guest was made, for a continuation that is run for it.
     values: Option<Values>,
-    /// What the host has left, unless it ran the continuation in place. That is rare, so the slot keeps no room for it.
-    result: Option<Box<R>>,
+    /// What the guest has left, or was given back.
+    input: Option<I>,
+    result: Option<R>,
 }
 
 #[derive(Clone, Copy)]
 enum Phase {
-    /// There is no guest yet.
+    /// No guest has asked yet.
     Open,
-    /// The guest has left the input.
+    /// A guest out of reach has left the input.
     Handed,
     /// The host has taken the input.
     Running,
     /// The host has left the result.
     Done,
     /// The guest has taken the result, or was dropped.
-    Left,
+    Gone,
     /// The host was dropped.
     Closed,
 }
@@ -99,95 +98,118 @@ enum Phase {
 /// Why a guest was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// There is no host.
+    Detached,
     /// The host was gone.
     Gone,
     /// Another guest had been there.
     Twice,
 }
 
-impl<I, R> Slot<I, R> {
-    /// A slot for a request that has its input.
-    #[inline]
-    pub(crate) fn new(wakes: bool) -> Arc<Self> {
-        Self::with_input(wakes, None)
-    }
-
-    /// A slot in which the input waits for its request.
-    #[inline]
-    pub(crate) fn with_input(wakes: bool, input: Option<I>) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(State {
-                phase: Phase::Open,
-                wakes,
-                keeps: false,
-                is_remote: false,
-                host: None,
-                guest: None,
-                values: None,
-                result: None,
-            }),
-            input: Mutex::new(input),
-        })
-    }
-
-    // Nothing can panic while a lock is held, except the drop of a user's value and the start of a continuation.
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, State<R>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    #[inline]
-    fn input(&self) -> MutexGuard<'_, Option<I>> {
-        self.input.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The input, unless the host is just about it.
-    fn try_input(&self) -> Option<MutexGuard<'_, Option<I>>> {
-        match self.input.try_lock() {
-            Ok(input) => Some(input),
-            Err(TryLockError::Poisoned(input)) => Some(input.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
+impl Refusal {
+    /// What is said to the caller of `operation`.
+    pub(crate) fn of(self, operation: &'static str) -> CallError {
+        match self {
+            Self::Detached => CallError::Detached { operation },
+            Self::Gone => CallError::Gone { operation },
+            Self::Twice => CallError::Twice { operation },
         }
     }
+}
 
-    fn try_take_input(&self) -> Option<I> {
-        self.try_input()?.take()
+impl<I, R> Slot<I, R> {
+    #[inline]
+    pub(crate) fn new(wakes: bool) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            phase: Phase::Open,
+            wakes,
+            keeps: false,
+            is_remote: false,
+            host: None,
+            left: None,
+        })))
     }
 
-    /// The input that has waited for its request, or was dropped on its way and kept.
+    // Nothing can panic while the lock is held.
     #[inline]
-    pub(crate) fn take_waiting(&self) -> Option<I> {
-        self.input().take()
+    fn lock(&self) -> MutexGuard<'_, State<I, R>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls `f` with what the guest has left, unless there is no guest, or it is gone again.
+    /// The first guest to ask is the one.
     #[inline]
-    fn with_handed<T>(&self, f: impl FnOnce(&mut Option<I>) -> Option<T>) -> Option<T> {
+    fn claim(&self) -> bool {
+        let mut state = self.lock();
+        let is_first = matches!(state.phase, Phase::Open);
+        if is_first {
+            state.phase = Phase::Running;
+        }
+        is_first
+    }
+
+    /// What a guest out of reach has left.
+    fn take_handed(&self) -> Option<I> {
         let mut state = self.lock();
         let Phase::Handed = state.phase else {
             return None;
         };
         state.phase = Phase::Running;
-        drop(state);
-        f(&mut self.input())
+        state.left.as_mut()?.input.take()
     }
 
-    /// Keeps the input if it is dropped before the host has it, for [`take_waiting`](Self::take_waiting).
+    /// Keeps the input if it is dropped before the host has it, for [`take_kept`](Self::take_kept).
     pub(crate) fn keep_returned(&self) {
         self.lock().keeps = true;
     }
 
-    /// An input is dropped that was never left here.
-    pub(crate) fn give_back(&self, input: I) {
-        let abandoned = match self.lock().keeps.then(|| self.try_input()).flatten() {
-            Some(mut place) => place.replace(input),
-            None => Some(input),
+    /// The input that was dropped on its way and kept.
+    pub(crate) fn take_kept(&self) -> Option<I> {
+        self.lock().left.as_mut()?.input.take()
+    }
+
+    #[cold]
+    fn give_back(&self, input: I) {
+        let mut state = self.lock();
+        let abandoned = if state.keeps {
+            state.left().input.replace(input)
+        } else {
+            Some(input)
         };
+        drop(state);
         drop(abandoned);
     }
 
     fn id(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
+    }
+}
+
+impl<I, R> State<I, R> {
+    #[cold]
+    fn left(&mut self) -> &mut Left<I, R> {
+        self.left.get_or_insert_with(|| {
+            Box::new(Left {
+                guest: None,
+                values: None,
+                input: None,
+                result: None,
+            })
+        })
+    }
+
+    fn take_guest(&mut self) -> Option<Waker> {
+        self.left.as_mut()?.guest.take()
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        if self.wakes
+            && !self
+                .host
+                .as_ref()
+                .is_some_and(|host| host.will_wake(cx.waker()))
+        {
+            self.host = Some(cx.waker().clone());
+        }
     }
 }
 
@@ -197,81 +219,98 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// The stack's side: asks for the continuation to be run, and waits for the result.
-pub(crate) struct Guest<I, R> {
-    slot: Arc<Slot<I, R>>,
-    stage: Stage,
+/// An input on its way to the slot. One that is dropped on its way is given back to the adapter, which may need it.
+pub(crate) struct Parcel<I, R> {
+    /// It is there until it is taken.
+    pub(crate) input: Option<I>,
+    /// It is there until the result is.
+    pub(crate) slot: Option<Arc<Slot<I, R>>>,
 }
 
-enum Stage {
-    Admitted,
-    Refused(Refusal),
-    Finished,
-}
-
-impl<I, R> Guest<I, R> {
-    /// Leaves the input in the slot. Nothing is done with it before the guest is polled.
+impl<I, R> Parcel<I, R> {
     #[inline]
-    pub(crate) fn new(slot: Arc<Slot<I, R>>, input: &mut Option<I>) -> Self {
-        let mut state = slot.lock();
-        let stage = match state.phase {
-            Phase::Open => {
-                state.phase = Phase::Handed;
-                *slot.input() = input.take();
-                state.values = Values::current();
-                Stage::Admitted
-            }
-            Phase::Closed => Stage::Refused(Refusal::Gone),
-            _ => Stage::Refused(Refusal::Twice),
-        };
-        drop(state);
-        Self { slot, stage }
+    pub(crate) fn new(input: I, slot: Option<Arc<Slot<I, R>>>) -> Self {
+        Self {
+            input: Some(input),
+            slot,
+        }
     }
 }
 
-impl<I, R: 'static> Future for Guest<I, R> {
-    type Output = Result<R, Refusal>;
+impl<I, R> Drop for Parcel<I, R> {
+    #[inline]
+    fn drop(&mut self) {
+        // To take nothing would copy as much as to take an input does.
+        if self.input.is_none() {
+            return;
+        }
+        if let (Some(input), Some(slot)) = (self.input.take(), &self.slot) {
+            slot.give_back(input);
+        }
+    }
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.stage {
-            Stage::Admitted => {}
-            Stage::Refused(refusal) => return Poll::Ready(Err(refusal)),
-            Stage::Finished => {
-                panic!("the future of a Temporal call was polled after it completed")
+/// The stack's side: asks for the continuation to be run, and waits for the result.
+///
+/// It keeps the input until it is polled, and the continuation takes it from here: inputs are large, and each move is a
+/// copy. Without an input it has asked, and without a slot too it has its answer.
+pub(crate) struct Guest<I, R> {
+    parcel: Parcel<I, R>,
+    values: Option<Values>,
+}
+
+/// The input is not pinned.
+impl<I, R> Unpin for Guest<I, R> {}
+
+impl<I, R> Guest<I, R> {
+    #[inline]
+    pub(crate) fn new(parcel: Parcel<I, R>) -> Self {
+        Self {
+            parcel,
+            values: Values::current(),
+        }
+    }
+
+    /// Asks from out of the host's reach, or sees what has become of it.
+    #[cold]
+    fn meet_remotely(&mut self, cx: &mut Context<'_>, in_place: bool) -> Poll<Result<R, Refusal>> {
+        let Some(slot) = &self.parcel.slot else {
+            assert!(
+                self.parcel.input.is_some(),
+                "the future of a Temporal call was polled after it completed"
+            );
+            return Poll::Ready(Err(Refusal::Detached));
+        };
+        let mut state = slot.lock();
+        if self.parcel.input.is_some() {
+            match state.phase {
+                Phase::Open => {
+                    state.phase = Phase::Handed;
+                    let left = state.left();
+                    left.values = self.values.take();
+                    left.input = self.parcel.input.take();
+                }
+                Phase::Closed => return Poll::Ready(Err(Refusal::Gone)),
+                _ => return Poll::Ready(Err(Refusal::Twice)),
             }
         }
-
-        let mut result = None;
-        let slot = self.slot.id();
-        let in_place = LENT.is_set()
-            && LENT.with(|frame| {
-                frame
-                    .find(slot)
-                    .is_some_and(|host| host.drive(cx, &mut result))
-            });
-        if let Some(result) = result {
-            self.stage = Stage::Finished;
-            return Poll::Ready(Ok(result));
-        }
-
-        let mut state = self.slot.lock();
         match state.phase {
             Phase::Done => {
-                state.phase = Phase::Left;
-                let result = state.result.take().expect("the host has left it");
+                state.phase = Phase::Gone;
+                let result = state.left().result.take().expect("the host has left it");
                 drop(state);
-                self.stage = Stage::Finished;
-                Poll::Ready(Ok(*result))
+                self.parcel.slot = None;
+                Poll::Ready(Ok(result))
             }
             Phase::Closed => {
                 drop(state);
-                self.stage = Stage::Finished;
+                self.parcel.slot = None;
                 Poll::Ready(Err(Refusal::Gone))
             }
             _ => {
                 state.is_remote = !in_place;
                 if !in_place && state.wakes {
-                    state.guest = Some(cx.waker().clone());
+                    state.left().guest = Some(cx.waker().clone());
                     let host = state.host.take();
                     drop(state);
                     wake(host);
@@ -282,25 +321,61 @@ impl<I, R: 'static> Future for Guest<I, R> {
     }
 }
 
-impl<I, R> Drop for Guest<I, R> {
-    fn drop(&mut self) {
-        if !matches!(self.stage, Stage::Admitted) {
-            return;
+impl<I: 'static, R: 'static> Future for Guest<I, R> {
+    type Output = Result<R, Refusal>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut in_place = false;
+        if let Some(slot) = &this.parcel.slot
+            && LENT.is_set()
+        {
+            let slot = slot.id();
+            let mut result = None;
+            in_place = LENT.with(|frame| {
+                frame
+                    .find(slot)
+                    .is_some_and(|host| host.drive(cx, &mut this.parcel.input, &mut result))
+            });
+            if let Some(result) = result {
+                this.parcel.slot = None;
+                return Poll::Ready(Ok(result));
+            }
         }
-        let mut state = self.slot.lock();
+        this.meet_remotely(cx, in_place)
+    }
+}
+
+impl<I, R> Drop for Guest<I, R> {
+    #[inline]
+    fn drop(&mut self) {
+        // One that has not asked leaves all to its parcel.
+        if let Some(slot) = &self.parcel.slot
+            && self.parcel.input.is_none()
+        {
+            slot.leave();
+        }
+    }
+}
+
+impl<I, R> Slot<I, R> {
+    /// The guest is dropped that has asked and has no answer.
+    #[cold]
+    fn leave(&self) {
+        let mut state = self.lock();
         state.phase = match state.phase {
             // As if it had never been there.
             Phase::Handed => Phase::Open,
-            Phase::Running | Phase::Done => Phase::Left,
-            Phase::Open | Phase::Left | Phase::Closed => return,
+            Phase::Running | Phase::Done => Phase::Gone,
+            Phase::Open | Phase::Gone | Phase::Closed => return,
         };
         state.is_remote = false;
-        let input = if state.keeps {
-            None
-        } else {
-            self.slot.try_take_input()
-        };
-        let abandoned = (input, state.result.take());
+        let keeps = state.keeps;
+        let abandoned = state.left.as_mut().map(|left| {
+            let input = if keeps { None } else { left.input.take() };
+            (input, left.result.take())
+        });
         // The host drops the continuation: after this poll, or when it is woken.
         let host = state.host.take();
         drop(state);
@@ -350,6 +425,7 @@ impl<N, I, R> Host<N, I, R>
 where
     N: Step<I>,
     N::Future: Future<Output = R>,
+    I: 'static,
     R: 'static,
 {
     /// Runs `f`, in which a guest can find this host.
@@ -371,16 +447,25 @@ where
         }
     }
 
-    /// Runs the continuation as far as it goes, and puts what it returns into `result`.
+    /// Runs the continuation as far as it goes, and puts what it returns into `result`. It begins with what a guest offers
+    /// that is the first to ask, or with what one has left.
+    ///
     /// `false`: there is nothing to run, or it is running already, further up the stack.
-    fn run(&self, cx: &mut Context<'_>, result: &mut Option<R>) -> bool {
+    #[inline]
+    fn run(&self, cx: &mut Context<'_>, offered: &mut Option<I>, result: &mut Option<R>) -> bool {
         let Ok(mut running) = self.running.try_borrow_mut() else {
             return false;
         };
-        if running.is_none() {
-            *running = self
-                .slot
-                .with_handed(|input| Some(self.step.take()?.start(input)));
+        if offered.is_some() {
+            if !self.slot.claim() {
+                return false;
+            }
+            *running = self.step.take().map(|step| step.start(offered));
+        } else if running.is_none() {
+            let mut handed = self.slot.take_handed();
+            if handed.is_some() {
+                *running = self.step.take().map(|step| step.start(&mut handed));
+            }
         }
         let Some(future) = &mut *running else {
             return false;
@@ -399,7 +484,7 @@ where
             let mut state = self.slot.lock();
             match state.phase {
                 Phase::Handed | Phase::Running if state.is_remote => {}
-                Phase::Left => {
+                Phase::Gone => {
                     drop(state);
                     self.running.replace(None);
                     return false;
@@ -410,35 +495,22 @@ where
                 }
             }
             state.wait(cx);
-            state.values.clone()
+            state.left.as_ref().and_then(|left| left.values.clone())
         };
         let mut result = None;
-        Values::enter(values.as_ref(), || self.run(cx, &mut result));
-        let Some(result) = result else {
+        Values::enter(values.as_ref(), || self.run(cx, &mut None, &mut result));
+        if result.is_none() {
             return false;
-        };
+        }
         let mut state = self.slot.lock();
         if let Phase::Running = state.phase {
             state.phase = Phase::Done;
-            state.result = Some(Box::new(result));
+            state.left().result = result.take();
         }
-        let guest = state.guest.take();
+        let guest = state.take_guest();
         drop(state);
         wake(guest);
         true
-    }
-}
-
-impl<R> State<R> {
-    fn wait(&mut self, cx: &mut Context<'_>) {
-        if self.wakes
-            && !self
-                .host
-                .as_ref()
-                .is_some_and(|host| host.will_wake(cx.waker()))
-        {
-            self.host = Some(cx.waker().clone());
-        }
     }
 }
 
@@ -446,11 +518,14 @@ impl<N, I, R> Drive for Host<N, I, R>
 where
     N: Step<I>,
     N::Future: Future<Output = R>,
+    I: 'static,
     R: 'static,
 {
-    fn drive(&self, cx: &mut Context<'_>, result: &mut dyn Any) -> bool {
-        let result = result.downcast_mut();
-        self.run(cx, result.expect("host and guest know the same slot"))
+    fn drive(&self, cx: &mut Context<'_>, input: &mut dyn Any, result: &mut dyn Any) -> bool {
+        let (Some(input), Some(result)) = (input.downcast_mut(), result.downcast_mut()) else {
+            unreachable!("host and guest know the same slot")
+        };
+        self.run(cx, input, result)
     }
 }
 
@@ -458,18 +533,29 @@ impl<N, I, R> Drop for Host<N, I, R>
 where
     N: Step<I>,
 {
+    #[inline]
     fn drop(&mut self) {
-        if Arc::strong_count(&self.slot) == 1 {
-            // Nobody is there to be told.
-            return;
+        // Else nobody is there to be told.
+        if Arc::strong_count(&self.slot) > 1 {
+            self.slot.close();
         }
-        let mut state = self.slot.lock();
+    }
+}
+
+impl<I, R> Slot<I, R> {
+    /// The host is dropped.
+    #[cold]
+    fn close(&self) {
+        let mut state = self.lock();
         let abandoned = match state.phase {
-            Phase::Handed | Phase::Done => Some((self.slot.try_take_input(), state.result.take())),
-            Phase::Open | Phase::Running | Phase::Left | Phase::Closed => None,
+            Phase::Handed | Phase::Done => state
+                .left
+                .as_mut()
+                .map(|left| (left.input.take(), left.result.take())),
+            Phase::Open | Phase::Running | Phase::Gone | Phase::Closed => None,
         };
         state.phase = Phase::Closed;
-        let guest = state.guest.take();
+        let guest = state.take_guest();
         drop(state);
         drop(abandoned);
         wake(guest);
@@ -515,10 +601,12 @@ where
     Fut: Future,
     N: Step<I>,
     N::Future: Future<Output = R>,
+    I: 'static,
     R: 'static,
 {
     type Output = Fut::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         let mut this = self.project();
         loop {
@@ -553,8 +641,12 @@ mod tests {
         N: Step<u32>,
     {
         let slot = Slot::new(wakes);
-        let guest = Guest::new(slot.clone(), &mut Some(1));
-        Rendezvous::new(slot, stack(guest), step)
+        let stack = stack(guest(&slot, 1));
+        Rendezvous::new(slot, stack, step)
+    }
+
+    fn guest(slot: &Arc<Slot<u32, u32>>, input: u32) -> Guest<u32, u32> {
+        Guest::new(Parcel::new(input, Some(slot.clone())))
     }
 
     #[derive(Default)]
@@ -650,23 +742,23 @@ mod tests {
     #[tokio::test]
     async fn a_guest_that_comes_late_or_second_is_refused() {
         let slot = Slot::new(true);
-        let first = Guest::new(slot.clone(), &mut Some(1));
-        let second = Guest::new(slot.clone(), &mut Some(1));
+        let first = guest(&slot, 1);
+        let second = guest(&slot, 1);
         let meeting = Rendezvous::new(
             slot.clone(),
             async move { (first.await, second.await) },
             |input: u32| ready(input + 1),
         );
         assert_eq!(meeting.await, (Ok(2), Err(Refusal::Twice)));
-        assert_eq!(Guest::new(slot, &mut Some(1)).await, Err(Refusal::Gone));
+        assert_eq!(guest(&slot, 1).await, Err(Refusal::Gone));
     }
 
     #[tokio::test]
     async fn a_guest_that_was_never_polled_makes_room_for_the_next() {
         let slot = Slot::new(true);
-        drop(Guest::new(slot.clone(), &mut Some(1)));
-        let guest = Guest::new(slot.clone(), &mut Some(2));
-        let meeting = Rendezvous::new(slot, guest, |input: u32| ready(input + 1));
+        drop(guest(&slot, 1));
+        let second = guest(&slot, 2);
+        let meeting = Rendezvous::new(slot, second, |input: u32| ready(input + 1));
         assert_eq!(meeting.await, Ok(3));
     }
 
@@ -705,8 +797,8 @@ mod tests {
     async fn hosts_nest_and_each_guest_finds_its_own() {
         let outer_slot = Slot::new(true);
         let inner_slot = Slot::new(true);
-        let outer_guest = Guest::new(outer_slot.clone(), &mut Some(1_u32));
-        let inner_guest = Guest::new(inner_slot.clone(), &mut Some(10_u32));
+        let outer_guest = guest(&outer_slot, 1);
+        let inner_guest = guest(&inner_slot, 10);
         // The inner host's stack polls the outer host's guest, besides its own.
         let inner = Rendezvous::new(
             inner_slot,

@@ -1,17 +1,20 @@
 use crate::{
     Headers, HeadersMut, Operation, Queued, Target,
-    rendezvous::{Guest, Slot},
+    rendezvous::{Guest, Parcel, Slot},
 };
 use http::Extensions;
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::Arc,
 };
 
 /// The way back to the adapter.
 pub(crate) type CallSlot<O> =
     Slot<<O as Operation>::Input, Result<<O as Operation>::Output, <O as Operation>::Error>>;
+
+/// The input, and the way back.
+pub(crate) type CallParcel<O> =
+    Parcel<<O as Operation>::Input, Result<<O as Operation>::Output, <O as Operation>::Error>>;
 
 /// What continues with the SDK's next step.
 pub(crate) type CallGuest<O> =
@@ -31,34 +34,9 @@ pub(crate) type CallGuest<O> =
 /// The [`extensions`](Self::extensions) carry whatever one layer wants to tell those inside it. They stay in this
 /// process; what is to reach the other side goes into the [`headers_mut`](Self::headers_mut).
 pub struct Request<O: Operation> {
-    input: Input<O>,
+    parcel: CallParcel<O>,
     context: O::Context,
     extensions: Extensions,
-}
-
-/// The input, and the way back. An input that is dropped on its way is given back to the adapter, which may need it.
-struct Input<O: Operation> {
-    /// It is there until the request is taken apart.
-    value: Option<O::Input>,
-    slot: Option<Arc<CallSlot<O>>>,
-}
-
-impl<O: Operation> Input<O> {
-    fn take(&mut self) -> O::Input {
-        self.value.take().expect("a request is taken apart once")
-    }
-}
-
-impl<O: Operation> Drop for Input<O> {
-    fn drop(&mut self) {
-        // To take nothing would copy as much as to take an input does.
-        if self.value.is_none() {
-            return;
-        }
-        if let (Some(input), Some(slot)) = (self.value.take(), &self.slot) {
-            slot.give_back(input);
-        }
-    }
 }
 
 impl<O: Operation> Request<O> {
@@ -67,35 +45,13 @@ impl<O: Operation> Request<O> {
     /// [`Terminal`](crate::Terminal) has nothing to continue with and answers it with
     /// [`CallError::Detached`](crate::CallError::Detached): put a mock at the bottom of the stack.
     pub fn new(input: O::Input, context: O::Context) -> Self {
-        Self {
-            input: Input {
-                value: Some(input),
-                slot: None,
-            },
-            context,
-            extensions: Extensions::new(),
-        }
+        Self::on_its_way(Parcel::new(input, None), context)
     }
 
     #[inline]
-    pub(crate) fn with_slot(input: O::Input, context: O::Context, slot: Arc<CallSlot<O>>) -> Self {
+    pub(crate) fn on_its_way(parcel: CallParcel<O>, context: O::Context) -> Self {
         Self {
-            input: Input {
-                value: Some(input),
-                slot: Some(slot),
-            },
-            context,
-            extensions: Extensions::new(),
-        }
-    }
-
-    /// The request whose input waits in its slot.
-    pub(crate) fn from_slot(slot: Arc<CallSlot<O>>, context: O::Context) -> Self {
-        Self {
-            input: Input {
-                value: slot.take_waiting(),
-                slot: Some(slot),
-            },
+            parcel,
             context,
             extensions: Extensions::new(),
         }
@@ -103,19 +59,18 @@ impl<O: Operation> Request<O> {
 
     /// The guest that goes the way back, if there is one.
     #[inline]
-    pub(crate) fn take_guest(&mut self) -> Option<CallGuest<O>> {
-        let slot = self.input.slot.take()?;
-        Some(Guest::new(slot, &mut self.input.value))
+    pub(crate) fn into_guest(self) -> CallGuest<O> {
+        Guest::new(self.parcel)
     }
 
     /// The operation's input, as the request dereferences to it.
     pub fn input(&self) -> &O::Input {
-        self.input.value.as_ref().expect("the request is whole")
+        self.parcel.input.as_ref().expect("the request is whole")
     }
 
     /// The operation's input, to be changed.
     pub fn input_mut(&mut self) -> &mut O::Input {
-        self.input.value.as_mut().expect("the request is whole")
+        self.parcel.input.as_mut().expect("the request is whole")
     }
 
     /// What surrounds the call: the SDK's interceptor context in workflows, `()` elsewhere.
@@ -155,7 +110,8 @@ impl<O: Operation> Request<O> {
 
     /// Takes the request apart. It can't be put together again: the way back to the call is gone.
     pub fn into_parts(mut self) -> (O::Input, O::Context, Extensions) {
-        (self.input.take(), self.context, self.extensions)
+        let input = self.parcel.input.take().expect("the request is whole");
+        (input, self.context, self.extensions)
     }
 }
 
@@ -169,9 +125,9 @@ where
 {
     fn clone(&self) -> Self {
         Self {
-            input: Input {
-                value: self.input.value.clone(),
-                slot: self.input.slot.clone(),
+            parcel: Parcel {
+                input: self.parcel.input.clone(),
+                slot: self.parcel.slot.clone(),
             },
             context: self.context.clone(),
             extensions: self.extensions.clone(),

@@ -1,4 +1,4 @@
-use crate::{CallError, Operation, Request, rendezvous::Refusal, request::CallGuest};
+use crate::{Operation, Request, request::CallGuest};
 use std::{
     fmt,
     pin::Pin,
@@ -14,7 +14,7 @@ use tower_service::Service;
 /// # Errors
 ///
 /// The operation's own. A request whose call has ended, of which a clone was here before, or that was made by hand gets
-/// the operation's error with a [`CallError`] as its source.
+/// the operation's error with a [`CallError`](crate::CallError) as its source.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal;
 
@@ -28,9 +28,9 @@ impl<O: Operation> Service<Request<O>> for Terminal {
     }
 
     #[inline]
-    fn call(&mut self, mut request: Request<O>) -> TerminalFuture<O> {
+    fn call(&mut self, request: Request<O>) -> TerminalFuture<O> {
         TerminalFuture {
-            guest: request.take_guest(),
+            guest: request.into_guest(),
         }
     }
 }
@@ -38,23 +38,18 @@ impl<O: Operation> Service<Request<O>> for Terminal {
 /// The future of [`Terminal`].
 #[must_use = "futures do nothing unless polled"]
 pub struct TerminalFuture<O: Operation> {
-    guest: Option<CallGuest<O>>,
+    guest: CallGuest<O>,
 }
 
 impl<O: Operation> Future for TerminalFuture<O> {
     type Output = Result<O::Output, O::Error>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let operation = O::NAME;
-        let refused = match &mut self.guest {
-            Some(guest) => match ready!(Pin::new(guest).poll(cx)) {
-                Ok(result) => return Poll::Ready(result),
-                Err(Refusal::Gone) => CallError::Gone { operation },
-                Err(Refusal::Twice) => CallError::Twice { operation },
-            },
-            None => CallError::Detached { operation },
-        };
-        Poll::Ready(Err(O::error(refused.into())))
+        Poll::Ready(match ready!(Pin::new(&mut self.guest).poll(cx)) {
+            Ok(result) => result,
+            Err(refusal) => Err(O::error(refusal.of(O::NAME).into())),
+        })
     }
 }
 
