@@ -6,7 +6,7 @@
 
 use crate::{
     BoxError, CallError, Operation, Request,
-    rendezvous::{Parcel, Rendezvous, Slot, Step},
+    rendezvous::{Rendezvous, Slot, Step},
     request::CallSlot,
 };
 use pin_project_lite::pin_project;
@@ -69,7 +69,7 @@ where
     #[inline]
     pub fn new(stack: S, input: O::Input, context: O::Context, next: N) -> Self {
         let slot = Slot::new(!O::CATEGORY.is_workflow());
-        let request = Request::on_its_way(Parcel::new(input, Some(slot.clone())), context);
+        let request = Request::with_slot(input, Some(slot.clone()), context);
         let entry = Entry::Waiting {
             stack,
             request: Some(request),
@@ -93,10 +93,7 @@ where
                 let slot = Slot::new(!O::CATEGORY.is_workflow());
                 let entry = match ready {
                     Ok(()) => Entry::Called {
-                        future: stack.call(Request::on_its_way(
-                            Parcel::new(input, Some(slot.clone())),
-                            context,
-                        )),
+                        future: stack.call(Request::with_slot(input, Some(slot.clone()), context)),
                     },
                     Err(error) => Entry::Failed {
                         error: Some(error.into()),

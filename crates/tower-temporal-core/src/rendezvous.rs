@@ -255,8 +255,9 @@ impl<I, R> Drop for Parcel<I, R> {
 /// It keeps the input until it is polled, and the continuation takes it from here: inputs are large, and each move is a
 /// copy. Without an input it has asked, and without a slot too it has its answer.
 pub(crate) struct Guest<I, R> {
-    parcel: Parcel<I, R>,
-    values: Option<Values>,
+    pub(crate) parcel: Parcel<I, R>,
+    /// The task's context values where it was made.
+    pub(crate) values: Option<Values>,
 }
 
 /// The input is not pinned.

@@ -1,11 +1,13 @@
 use crate::{
     Headers, HeadersMut, Operation, Queued, Target,
     rendezvous::{Guest, Parcel, Slot},
+    scope::Values,
 };
 use http::Extensions;
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
 /// The way back to the adapter.
@@ -45,13 +47,21 @@ impl<O: Operation> Request<O> {
     /// [`Terminal`](crate::Terminal) has nothing to continue with and answers it with
     /// [`CallError::Detached`](crate::CallError::Detached): put a mock at the bottom of the stack.
     pub fn new(input: O::Input, context: O::Context) -> Self {
-        Self::on_its_way(Parcel::new(input, None), context)
+        Self::with_slot(input, None, context)
     }
 
+    // It and `into_guest` build all at once: a part that is built by itself is copied once more.
     #[inline]
-    pub(crate) fn on_its_way(parcel: CallParcel<O>, context: O::Context) -> Self {
+    pub(crate) fn with_slot(
+        input: O::Input,
+        slot: Option<Arc<CallSlot<O>>>,
+        context: O::Context,
+    ) -> Self {
         Self {
-            parcel,
+            parcel: Parcel {
+                input: Some(input),
+                slot,
+            },
             context,
             extensions: Extensions::new(),
         }
@@ -60,7 +70,11 @@ impl<O: Operation> Request<O> {
     /// The guest that goes the way back, if there is one.
     #[inline]
     pub(crate) fn into_guest(self) -> CallGuest<O> {
-        Guest::new(self.parcel)
+        let values = Values::current();
+        Guest {
+            parcel: self.parcel,
+            values,
+        }
     }
 
     /// The operation's input, as the request dereferences to it.
