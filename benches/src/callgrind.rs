@@ -11,6 +11,9 @@ const CALLS: u32 = 500;
 /// A copy takes more instructions or fewer with the alignment of what it copies, so each count is the mean over some
 /// positions of the stack. The environment is below it.
 const STACKS: [usize; 4] = [0, 16, 32, 48];
+/// What glibc's `malloc` takes depends on what else has been freed: it has a quick path, for up to seven blocks of a size, and
+/// slow ones, which cost hundreds of instructions and move from case to case. With room for more, each case takes the quick one.
+const MALLOC: &str = "glibc.malloc.tcache_count=127:glibc.malloc.tcache_max=65536";
 const COUNTED: &str = "benches::callgrind::counted";
 const NEXT_CASE: &str = "benches::callgrind::next_case";
 
@@ -59,6 +62,7 @@ fn count_once(program: &Command, directory: &Path, cases: usize) -> Result<Vec<f
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(program.get_program())
         .args(program.get_args())
+        .env("GLIBC_TUNABLES", MALLOC)
         .envs(
             program
                 .get_envs()
