@@ -13,7 +13,7 @@ use crate::{
         layers::Log,
         subject::{Child, Created, Subject},
     },
-    workflow_timeout::{self, Waits, activity_timeout, long_timeout, workflow_timeout},
+    workflow_timeout::{self, Leaves, Waits, activity_timeout, long_timeout, workflow_timeout},
 };
 use futures::{FutureExt, future::LocalBoxFuture};
 use std::path::PathBuf;
@@ -37,6 +37,8 @@ pub(crate) async fn replay(
         .register_workflow::<Created>()
         .unwrap()
         .register_workflow::<Waits>()
+        .unwrap()
+        .register_workflow::<Leaves>()
         .unwrap()
         .worker_plugin(interceptors)
         .build();

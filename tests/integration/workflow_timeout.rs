@@ -1,19 +1,20 @@
 //! Deadlines in workflows, kept by workflow timers.
 
 use crate::{
+    misbehaving::patiently,
     replay::replay,
     support::{client, unique, with_worker},
 };
 use std::time::Duration;
 use temporalio_client::{
-    UntypedWorkflow, WorkflowExecuteUpdateOptions, WorkflowFetchHistoryOptions,
-    WorkflowGetResultOptions, WorkflowStartOptions,
+    UntypedWorkflow, WorkflowCancelOptions, WorkflowExecuteUpdateOptions,
+    WorkflowFetchHistoryOptions, WorkflowGetResultOptions, WorkflowStartOptions,
 };
 use temporalio_common::protos::temporal::api::{enums::v1::EventType, history::v1::History};
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityCancellationType, ActivityOptions, SyncWorkflowContext, WorkerOptions, WorkflowContext,
-    WorkflowResult,
+    ActivityCancellationType, ActivityOptions, ChildWorkflowOptions, SyncWorkflowContext,
+    WorkerOptions, WorkflowContext, WorkflowResult,
     activities::{ActivityContext, ActivityError},
 };
 use tower_temporal::{
@@ -87,9 +88,37 @@ impl Waits {
     }
 }
 
+/// Starts something that lasts, and waits for what becomes of it, or for its own cancellation.
+#[workflow]
+#[derive(Default)]
+pub(crate) struct Leaves;
+
+#[workflow_methods]
+impl Leaves {
+    #[run]
+    pub(crate) async fn run(ctx: &mut WorkflowContext<Self>, what: String) -> WorkflowResult<()> {
+        if what == "child" {
+            let options = ChildWorkflowOptions::workflow_id(format!("{}-child", ctx.workflow_id()));
+            let child = ctx.start_child_workflow(Waits::run, "wait".to_owned(), options);
+            child.await?.result().await?;
+            return Ok(());
+        }
+        let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(60))
+            .heartbeat_timeout(Duration::from_secs(1))
+            .cancellation_type(ActivityCancellationType::TryCancel)
+            .build();
+        let mut activity = Box::pin(ctx.execute_activity(Activities::forever, (), options));
+        assert!(futures::poll!(&mut activity).is_pending());
+        drop(activity);
+        Ok(ctx.wait_condition(|_| false).await?)
+    }
+}
+
 fn worker_options(queue: &str) -> WorkerOptions {
     WorkerOptions::new(queue)
         .register_workflow::<Waits>()
+        .unwrap()
+        .register_workflow::<Leaves>()
         .unwrap()
         .register_activities(Activities)
         .build()
@@ -196,6 +225,56 @@ async fn an_activity_in_time_leaves_no_timer_behind() {
     let (result, history) = run(long_timeout(), "at once").await;
     assert_eq!(result.as_deref(), Ok("in time"));
     assert!(!has(&history, EventType::TimerFired));
+    assert_replays(long_timeout(), history).await;
+}
+
+/// Cancels a workflow that has left `what` running, once it is, and gives its history to the end.
+async fn cancelled(what: &str, is_running: EventType) -> History {
+    let client = client(long_timeout()).await;
+    let queue = unique("workflow-timeout");
+    with_worker(&client, worker_options(&queue), async {
+        let options = WorkflowStartOptions::new(&queue, &queue).build();
+        let handle = client
+            .start_workflow(Leaves::run, what.to_owned(), options)
+            .await
+            .unwrap();
+        let untyped = client.get_workflow_handle::<UntypedWorkflow>(&queue);
+        let history = async || {
+            let events = untyped.fetch_history(WorkflowFetchHistoryOptions::default());
+            History {
+                events: events.into_events().await.unwrap(),
+            }
+        };
+        let started = async {
+            while !has(&history().await, is_running) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        patiently("the start", started).await;
+        handle
+            .cancel(WorkflowCancelOptions::default())
+            .await
+            .unwrap();
+        let end = handle.get_result(WorkflowGetResultOptions::default());
+        patiently("the cancelled workflow", end).await.unwrap_err();
+        history().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_child_workflow_that_has_started_in_time_is_cancelled_with_its_parent() {
+    let history = cancelled("child", EventType::ChildWorkflowExecutionStarted).await;
+    assert!(has(&history, EventType::ChildWorkflowExecutionCanceled));
+    assert!(has(&history, EventType::WorkflowExecutionCanceled));
+    assert_replays(long_timeout(), history).await;
+}
+
+#[tokio::test]
+async fn an_activity_that_nobody_awaits_is_cancelled_with_its_workflow() {
+    let history = cancelled("activity", EventType::ActivityTaskScheduled).await;
+    assert!(has(&history, EventType::ActivityTaskCancelRequested));
+    assert!(has(&history, EventType::WorkflowExecutionCanceled));
     assert_replays(long_timeout(), history).await;
 }
 

@@ -1,3 +1,4 @@
+use super::CallToken;
 use pin_project_lite::pin_project;
 use std::{
     fmt, mem,
@@ -43,7 +44,7 @@ impl TimeoutError {
     }
 }
 
-type Timer = Pin<Box<dyn CancellableFuture<Output = TimerResult>>>;
+pub(super) type Timer = Pin<Box<dyn CancellableFuture<Output = TimerResult>>>;
 
 pin_project! {
     /// The future of [`Timeout`](super::Timeout).
@@ -62,14 +63,16 @@ enum Limit {
     Expired(TimeoutError),
 }
 
-struct Running {
-    context: WorkflowInterceptorContext,
+pub(super) struct Running {
+    pub(super) context: WorkflowInterceptorContext,
     /// What cancels the inner call, if it is one that can be cancelled.
-    token: Option<WorkflowCancellationToken>,
-    timer: Option<Timer>,
-    error: TimeoutError,
+    pub(super) token: Option<CallToken>,
+    pub(super) timer: Option<Timer>,
+    pub(super) error: TimeoutError,
     /// Whether a cancelled call is waited for.
-    waits: bool,
+    pub(super) waits: bool,
+    /// Whether what the call is for goes on when the call has succeeded.
+    pub(super) only_starts: bool,
 }
 
 impl<F> TimeoutFuture<F> {
@@ -80,22 +83,10 @@ impl<F> TimeoutFuture<F> {
         }
     }
 
-    pub(super) const fn new(
-        inner: F,
-        context: WorkflowInterceptorContext,
-        token: Option<WorkflowCancellationToken>,
-        error: TimeoutError,
-        waits: bool,
-    ) -> Self {
+    pub(super) const fn new(inner: F, limit: Running) -> Self {
         Self {
             inner,
-            limit: Limit::Running(Running {
-                context,
-                token,
-                timer: None,
-                error,
-                waits,
-            }),
+            limit: Limit::Running(limit),
         }
     }
 }
@@ -115,7 +106,7 @@ where
             match (mem::replace(this.limit, Limit::None), polled) {
                 (Limit::None, polled) => return polled,
                 (Limit::Running(running), Poll::Ready(result)) => {
-                    running.cancel_timer();
+                    running.end(result.is_ok());
                     return Poll::Ready(result);
                 }
                 (Limit::Running(mut running), Poll::Pending) => {
@@ -129,10 +120,11 @@ where
                         waits,
                         ..
                     } = running;
-                    if let Some(token) = &token {
-                        token.cancel_with_reason(error.to_string());
+                    let is_cancelled = token.is_some();
+                    if let Some(token) = token {
+                        token.cancel(error.to_string());
                     }
-                    if !(waits && token.is_some()) {
+                    if !(waits && is_cancelled) {
                         return Poll::Ready(Err(error.into()));
                     }
                     *this.limit = Limit::Expired(error);
@@ -170,9 +162,15 @@ impl Running {
         }
     }
 
-    fn cancel_timer(&self) {
+    /// The call has ended in time.
+    fn end(self, is_ok: bool) {
         if let Some(timer) = &self.timer {
             timer.cancel();
+        }
+        if let Some(token) = self.token
+            && !(is_ok && self.only_starts)
+        {
+            token.release();
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::Timeout;
+use super::{Kept, Timeout};
 use std::time::Duration;
 use tower_layer::Layer;
 use tower_temporal_core::ReplaySafe;
@@ -22,8 +22,11 @@ use tower_temporal_core::ReplaySafe;
 ///   With [`wait_for_cancellation`](Self::wait_for_cancellation) it ends when the cancelled operation does;
 /// - a handler is dropped where it stands, and fails with that error.
 ///
-/// Synchronous operations and timers pass it by, and so do `cancel_external_workflow` and `continue_as_new` as they wait
-/// for nothing.
+/// Synchronous operations and timers pass it by. `cancel_external_workflow` has nothing to cancel it with: it fails in time, and
+/// the request goes on.
+///
+/// The deadline of an outbound call is for who awaits it. A call that workflow code has dropped is not cancelled by it, and its
+/// timer stays in the workflow until it fires.
 ///
 /// It changes a workflow's commands. Like every such change, adding this layer to a stack, taking it away, or changing where
 /// it applies can break the replay of workflows that are already running, unless they are kept on their worker's version.
@@ -59,6 +62,7 @@ impl<S> Layer<S> for TimeoutLayer {
             inner,
             timeout: self.timeout,
             waits: self.waits,
+            kept: Kept::default(),
         }
     }
 }

@@ -11,9 +11,12 @@ pub use self::{
     layer::TimeoutLayer,
 };
 
+use self::future::Running;
 use super::operations::*;
 use std::{
     any::TypeId,
+    cell::RefCell,
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -30,6 +33,38 @@ pub struct Timeout<S> {
     inner: S,
     timeout: Duration,
     waits: bool,
+    kept: Kept,
+}
+
+/// The tokens of what may still run after its call, for as long as the workflow is in memory. A token hears of its parent's
+/// cancellation only while somebody has it, and the SDK does not.
+type Kept = Rc<RefCell<Vec<WorkflowCancellationToken>>>;
+
+/// The token of a call, which is kept if it is dropped before the call is over.
+#[derive(Debug)]
+struct CallToken {
+    token: WorkflowCancellationToken,
+    kept: Option<Kept>,
+}
+
+impl CallToken {
+    fn cancel(mut self, reason: String) {
+        self.kept = None;
+        self.token.cancel_with_reason(reason);
+    }
+
+    /// Nothing is left of the call that could be cancelled.
+    fn release(mut self) {
+        self.kept = None;
+    }
+}
+
+impl Drop for CallToken {
+    fn drop(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            kept.borrow_mut().push(self.token.clone());
+        }
+    }
 }
 
 impl<S, O> Service<Request<O>> for Timeout<S>
@@ -60,10 +95,20 @@ where
         };
         let token = O::cancellation_token_mut(request.input_mut()).map(|token| {
             let parent = token.take().unwrap_or_else(|| context.cancellation_token());
-            token.insert(parent.child_token()).clone()
+            CallToken {
+                token: token.insert(parent.child_token()).clone(),
+                kept: Some(self.kept.clone()),
+            }
         });
-        let error = TimeoutError::new(O::NAME, self.timeout);
-        TimeoutFuture::new(self.inner.call(request), context, token, error, self.waits)
+        let limit = Running {
+            context,
+            token,
+            timer: None,
+            error: TimeoutError::new(O::NAME, self.timeout),
+            waits: self.waits,
+            only_starts: O::ONLY_STARTS,
+        };
+        TimeoutFuture::new(self.inner.call(request), limit)
     }
 }
 
@@ -86,6 +131,10 @@ impl TimerContext for WorkflowContextView {}
 
 /// An operation of a workflow: one whose input says what cancels it, where it can be cancelled at all.
 pub trait HasCancellationToken: Operation {
+    /// Whether what the call is for goes on when the call has succeeded.
+    #[doc(hidden)]
+    const ONLY_STARTS: bool = false;
+
     #[doc(hidden)]
     fn cancellation_token_mut(
         input: &mut Self::Input,
@@ -93,8 +142,10 @@ pub trait HasCancellationToken: Operation {
 }
 
 macro_rules! has_cancellation_token {
-    (yes: $($yes:ident)*; no: $($no:ident)*;) => {
+    (yes: $($yes:ident $({ $($only_starts:tt)* })?)*; no: $($no:ident)*;) => {
         $(impl HasCancellationToken for $yes {
+            $($($only_starts)*)?
+
             fn cancellation_token_mut(input: &mut Self::Input) -> Option<&mut Option<WorkflowCancellationToken>> {
                 Some(&mut input.options_mut().cancellation_token)
             }
@@ -108,8 +159,8 @@ macro_rules! has_cancellation_token {
 }
 
 has_cancellation_token! {
-    yes: StartTimer ScheduleActivity ScheduleLocalActivity StartChildWorkflow SignalChildWorkflow SignalExternalWorkflow
-        StartNexusOperation;
+    yes: StartTimer ScheduleActivity ScheduleLocalActivity StartChildWorkflow { const ONLY_STARTS: bool = true; }
+        SignalChildWorkflow SignalExternalWorkflow StartNexusOperation { const ONLY_STARTS: bool = true; };
     no: InitializeWorkflow ExecuteWorkflow HandleSignal HandleQuery HandleUpdate ValidateUpdate CancelExternalWorkflow
         ContinueAsNew;
 }
