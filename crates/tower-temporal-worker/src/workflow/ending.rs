@@ -1,6 +1,8 @@
 //! Which errors of the SDK are failures: those of calls into workflows and of calls that workflows make.
 
-use super::error::{InitializeWorkflowError, StartNexusOperationError, StartTimerError};
+use super::error::{
+    HandlerError, InitializeWorkflowError, StartNexusOperationError, StartTimerError,
+};
 use std::error::Error;
 use temporalio_common::{
     error::{
@@ -128,10 +130,16 @@ impl HasEnding for WorkflowError {
         };
         let mut next: Option<&(dyn Error + 'static)> = Some(error.as_ref());
         while let Some(error) = next {
-            if let Some(ending) = known(error) {
+            next = error.source();
+            if let Some(HandlerError(failure)) = error.downcast_ref() {
+                if failure.category() == ApplicationErrorCategory::Benign {
+                    return Ending::Benign;
+                }
+                // It was made here, of what else a middleware failed with.
+                next = failure.source();
+            } else if let Some(ending) = known(error) {
                 return ending;
             }
-            next = error.source();
         }
         Ending::Failed
     }

@@ -2,18 +2,19 @@ use std::fmt;
 use temporalio_common::{
     data_converters::{
         ActivityExecutionDecodeHint, CancelExternalWorkflowDecodeHint,
-        ChildWorkflowStartDecodeHint, DataConverter, FailureDecodeHint, SerializationContextData,
-        WorkflowSerializationContext, WorkflowSignalDecodeHint,
+        ChildWorkflowStartDecodeHint, DataConverter, FailureDecodeHint, PayloadConversionError,
+        SerializationContextData, WorkflowSerializationContext, WorkflowSignalDecodeHint,
     },
     error::{
-        ActivityExecutionError, CancelExternalWorkflowError, ChildWorkflowStartError,
-        OutgoingError, OutgoingWorkflowError, WorkflowSignalError,
+        ActivityExecutionError, ApplicationFailure, CancelExternalWorkflowError,
+        ChildWorkflowExecutionError, ChildWorkflowStartError, OutgoingError, OutgoingWorkflowError,
+        WorkflowSignalError,
     },
     protos::temporal::api::failure::v1::{
         ActivityFailureInfo, CanceledFailureInfo, Failure, failure::FailureInfo,
     },
 };
-use temporalio_sdk::{WorkflowTermination, workflows::WorkflowError};
+use temporalio_sdk::{WorkflowCancellationError, WorkflowTermination, workflows::WorkflowError};
 use tower_temporal_core::{BoxError, failure::application_failure};
 
 /// A middleware failed while a workflow was being initialized.
@@ -54,13 +55,39 @@ pub(super) fn initialize(error: BoxError) -> InitializeWorkflowError {
     InitializeWorkflowError(error)
 }
 
-pub(super) fn termination(error: BoxError) -> WorkflowTermination {
+/// Errors of the SDK are what they are in workflow code too: one that says the workflow was cancelled cancels it.
+pub(super) fn termination(mut error: BoxError) -> WorkflowTermination {
+    macro_rules! as_the_sdk_takes {
+        ($($of_sdk:ty,)*) => {$(
+            error = match error.downcast::<$of_sdk>() {
+                Ok(error) => return (*error).into(),
+                Err(error) => error,
+            };
+        )*};
+    }
+    as_the_sdk_takes! {
+        WorkflowCancellationError,
+        PayloadConversionError,
+        ActivityExecutionError,
+        ChildWorkflowStartError,
+        ChildWorkflowExecutionError,
+        WorkflowSignalError,
+        CancelExternalWorkflowError,
+    }
     application_failure(error).into()
 }
 
 pub(super) fn handler(error: BoxError) -> WorkflowError {
-    WorkflowError::Execution(error)
+    WorkflowError::Execution(Box::new(HandlerError(application_failure(error))))
 }
+
+/// What a middleware of an update or a query failed with.
+///
+/// The SDK makes a failure with no type of what a handler fails with, also of an [`ApplicationFailure`]. It takes one that is
+/// the source of an error for the failure's cause, with its type and details.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct HandlerError(#[source] pub(super) ApplicationFailure);
 
 pub(super) fn signal_handler(error: BoxError) -> WorkflowError {
     WorkflowError::Execution(Box::new(SignalMiddlewareError(error)))
@@ -171,5 +198,49 @@ mod tests {
             panic!("expected an application failure, got {termination:?}")
         };
         assert_eq!(failure.type_name(), Some("PermissionDenied"));
+    }
+
+    #[test]
+    fn what_the_sdk_reports_by_itself_stays_what_it_is() {
+        let conversion = || PayloadConversionError::EncodingError("no such key".into());
+        let termination_of = |error: BoxError| format!("{:?}", termination(error));
+        for (middleware, own) in [
+            (
+                termination_of(conversion().into()),
+                WorkflowTermination::from(conversion()),
+            ),
+            (
+                termination_of(activity(Denied::new("no").into()).into()),
+                activity(Denied::new("no").into()).into(),
+            ),
+        ] {
+            assert_eq!(middleware, format!("{own:?}"));
+        }
+    }
+
+    /// What the SDK tells the caller of a handler.
+    fn told(error: WorkflowError) -> Failure {
+        let WorkflowError::Execution(error) = error else {
+            panic!("expected an error of a middleware, got {error:?}")
+        };
+        // As the SDK does it.
+        let failure = OutgoingWorkflowError::Application(Box::new(ApplicationFailure::new(error)));
+        DataConverter::default().to_failure(
+            &SerializationContextData::Workflow(WorkflowSerializationContext::new()),
+            OutgoingError::Workflow(failure),
+        )
+    }
+
+    #[test]
+    fn a_handler_s_failure_has_the_middleware_s_as_its_cause() {
+        let failure = told(handler(Denied::new("no").into()));
+        assert_eq!(failure.message, "denied: no");
+        let cause = failure.cause.expect("there is a cause");
+        assert_eq!(cause.message, "denied: no");
+        let Some(FailureInfo::ApplicationFailureInfo(info)) = cause.failure_info else {
+            panic!("expected an application failure, got {cause:?}")
+        };
+        assert_eq!(info.r#type, "PermissionDenied");
+        assert!(info.non_retryable);
     }
 }
