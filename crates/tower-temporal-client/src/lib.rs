@@ -52,6 +52,7 @@
 mod macros;
 mod interceptor;
 mod operations;
+mod retry;
 pub mod rpc;
 mod sdk_error;
 pub mod service;

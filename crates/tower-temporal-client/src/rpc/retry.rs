@@ -1,17 +1,10 @@
 use super::{Body, unary::OK};
+use crate::retry::Attempts;
 use http::{Request, Response};
-use std::{any::Any, fmt, sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
+use tokio::time::Sleep;
 use tonic::{Code, Status};
-use tower::{
-    retry::{
-        Policy,
-        backoff::{
-            Backoff, ExponentialBackoff, ExponentialBackoffMaker, InvalidBackoff, MakeBackoff,
-        },
-        budget::{Budget, TpsBudget},
-    },
-    util::rng::HasherRng,
-};
+use tower::retry::{Policy, backoff::InvalidBackoff, budget::TpsBudget};
 use tower_temporal_core::{BoxError, error};
 
 /// How a call has ended, as a layer over a [whole](super::Whole) response sees it.
@@ -55,44 +48,34 @@ pub fn code<B, E: 'static>(result: &Result<Response<B>, E>) -> Code {
 ///
 /// There are at most three retries, after waits that begin with 50 ms and double up to 2 s, give or take a random part; and no
 /// more than a fifth of the calls that succeed, plus ten in a second: the [`TpsBudget`] is shared by all clones.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Retry {
-    retries: u32,
-    min: Duration,
-    max: Duration,
+    attempts: Attempts,
     is_transient: fn(Code) -> bool,
-    budget: Arc<TpsBudget>,
-    /// It is there from the first retry of a call on.
-    backoff: Option<ExponentialBackoff>,
 }
 
 impl Retry {
     /// The policy that the [type](Self) describes.
     pub fn new() -> Self {
         Self {
-            retries: 3,
-            min: Duration::from_millis(50),
-            max: Duration::from_secs(2),
+            attempts: Attempts::new(),
             is_transient: |code| code == Code::Unavailable,
-            budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 0.2)),
-            backoff: None,
         }
     }
 
     /// Sends a call again at most this often.
-    pub const fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.attempts = self.attempts.retries(retries);
         self
     }
 
-    /// Waits this long before the first retry of a call, twice as long before the second, and at most `max`.
+    /// Waits this long before the first retry of a call (its backoff), twice as long before the second, and at most `max`.
     ///
     /// # Errors
     ///
     /// If `min` is more than `max`, or `max` is zero.
     pub fn waits(mut self, min: Duration, max: Duration) -> Result<Self, InvalidBackoff> {
-        (self.min, self.max) = (min, max);
-        self.maker()?;
+        self.attempts = self.attempts.waits(min, max)?;
         Ok(self)
     }
 
@@ -104,13 +87,8 @@ impl Retry {
 
     /// Takes retries from `budget`, which other policies may share.
     pub fn budget(mut self, budget: Arc<TpsBudget>) -> Self {
-        self.budget = budget;
+        self.attempts = self.attempts.budget(budget);
         self
-    }
-
-    /// A generator of its own for each call, or all would wait for the same random times.
-    fn maker(&self) -> Result<ExponentialBackoffMaker, InvalidBackoff> {
-        ExponentialBackoffMaker::new(self.min, self.max, 0.5, HasherRng::new())
     }
 }
 
@@ -121,43 +99,21 @@ impl Default for Retry {
 }
 
 impl<B, E: 'static> Policy<Request<Body>, Response<B>, E> for Retry {
-    type Future = <ExponentialBackoff as Backoff>::Future;
+    type Future = Sleep;
 
     fn retry(
         &mut self,
         _: &mut Request<Body>,
         result: &mut Result<Response<B>, E>,
     ) -> Option<Self::Future> {
-        if !(self.is_transient)(code(result)) {
-            self.budget.deposit();
-            return None;
+        if (self.is_transient)(code(result)) {
+            return self.attempts.next(Duration::ZERO);
         }
-        if self.retries == 0 || !self.budget.withdraw() {
-            return None;
-        }
-        self.retries -= 1;
-        let mut backoff = self.backoff.take().unwrap_or_else(|| {
-            let mut maker = self
-                .maker()
-                .expect("the waits were looked at when they were set");
-            maker.make_backoff()
-        });
-        let wait = backoff.next_backoff();
-        self.backoff = Some(backoff);
-        Some(wait)
+        self.attempts.deposit();
+        None
     }
 
     fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
         Some(request.clone())
-    }
-}
-
-impl fmt::Debug for Retry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry")
-            .field("retries", &self.retries)
-            .field("min", &self.min)
-            .field("max", &self.max)
-            .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //! use temporalio_client::{Client, WorkflowStartOptions};
+//! use temporalio_common::protos::temporal::api::enums::v1::WorkflowIdReusePolicy;
 //! use tower::{BoxError, ServiceBuilder, retry::RetryLayer};
 //! use tower_temporal_client::service::{
 //!     ClientService, ClientServiceExt, IdempotentRetry, QueryWorkflow, StartWorkflow,
@@ -32,11 +33,15 @@
 //! // `Order::run` and `Order::items` are what `#[workflow]` and `#[query]` generate.
 //! # async fn example(client: Client) -> Result<(), BoxError> {
 //! let temporal = ServiceBuilder::new()
-//!     .timeout(Duration::from_secs(10))
+//!     // The SDK's connection retries by itself for ten seconds, unless it is told not to: see `IdempotentRetry`.
+//!     .timeout(Duration::from_secs(30))
 //!     .layer(RetryLayer::new(IdempotentRetry::new()))
 //!     .service(ClientService::new(client));
 //!
-//! let options = WorkflowStartOptions::new("orders", "order-1").build();
+//! // A start is repeated if its id can't be used twice.
+//! let options = WorkflowStartOptions::new("orders", "order-1")
+//!     .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+//!     .build();
 //! let start = StartWorkflow::new(Order::run, "twelve apples".to_owned(), options);
 //! let handle = temporal.send(start).await?;
 //!

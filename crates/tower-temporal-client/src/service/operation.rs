@@ -1,5 +1,5 @@
 use temporalio_client::RpcOptions;
-use tonic::Code;
+use tonic::{Code, Status};
 use tower_temporal_core::Operation;
 
 /// A call of [`ClientService`](super::ClientService).
@@ -26,6 +26,9 @@ pub trait ClientOperation: Operation<Context = ()> {
         let _ = input;
         None
     }
+
+    /// The gRPC status that an error of the call is or carries, also where the SDK does not name it as the error's source.
+    fn status(error: &Self::Error) -> Option<&Status>;
 
     /// Controls for the requests to the server, such as their metadata. The SDK has none for standalone activities.
     fn rpc_options(input: &Self::Input) -> Option<&RpcOptions>;

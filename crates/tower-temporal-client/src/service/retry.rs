@@ -1,17 +1,9 @@
 use super::{ClientOperation, RequestIdLayer};
-use std::{any::Any, error::Error, fmt, sync::Arc, time::Duration};
-use tokio::time::{Instant, Sleep, sleep_until};
+use crate::retry::Attempts;
+use std::{any::Any, error::Error, sync::Arc, time::Duration};
+use tokio::time::Sleep;
 use tonic::Code;
-use tower::{
-    retry::{
-        Policy,
-        backoff::{
-            Backoff, ExponentialBackoff, ExponentialBackoffMaker, InvalidBackoff, MakeBackoff,
-        },
-        budget::{Budget, TpsBudget},
-    },
-    util::rng::HasherRng,
-};
+use tower::retry::{Policy, backoff::InvalidBackoff, budget::TpsBudget};
 use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 
 /// A policy for [`tower::retry`] that repeats a call only where that is safe.
@@ -71,8 +63,8 @@ use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 /// and is a new one there, if the workflow continued as new or was started again between two tries: name the run (a
 /// handle does) where that matters. Likewise, between two tries
 ///
-/// - a workflow id whose run has ended, and that somebody else has started and seen end, is started again (unless it is
-///   `RejectDuplicate`);
+/// - if the run has ended, and somebody else has started the same workflow id and that run has ended too, it is started
+///   again (unless it is `RejectDuplicate`);
 /// - a schedule that was deleted and created again is deleted again;
 /// - what somebody else has changed in a schedule is overwritten by a prepared update: the SDK sends no conflict token;
 /// - an activity id that a workflow uses twice in one run is not told apart by the run.
@@ -118,69 +110,43 @@ use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 ///
 /// Do this on a connection that no worker shares: workers rely on the SDK's retries. The timeouts are for calls that do not wait; for
 /// those that do see [Waiting](super#waiting).
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct IdempotentRetry {
-    retries: u32,
-    waits: Waits,
-    budget: Arc<TpsBudget>,
+    attempts: Attempts,
     request_ids: Option<RequestIdLayer>,
-    /// It is there from the first repeat of a call on.
-    backoff: Option<ExponentialBackoff>,
     /// Whether an earlier try of the call may have arrived.
     may_be_done: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Waits {
-    min: Duration,
-    max: Duration,
-}
-
-impl Waits {
-    const JITTER: f64 = 0.5;
-
-    /// A generator of its own for each, or all calls would wait for the same random times.
-    fn maker(self) -> Result<ExponentialBackoffMaker, InvalidBackoff> {
-        ExponentialBackoffMaker::new(self.min, self.max, Self::JITTER, HasherRng::new())
-    }
 }
 
 impl IdempotentRetry {
     /// Three retries, with the waits and the budget that the [type](Self) describes.
     pub fn new() -> Self {
         Self {
-            retries: 3,
-            waits: Waits {
-                min: Duration::from_millis(50),
-                max: Duration::from_secs(2),
-            },
-            budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, 0.2)),
+            attempts: Attempts::new(),
             request_ids: None,
-            backoff: None,
             may_be_done: false,
         }
     }
 
     /// Makes at most this many retries of a call.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+        self.attempts = self.attempts.retries(retries);
         self
     }
 
-    /// Waits this long before the first retry of a call, twice as long before the second, and at most `max`.
+    /// Waits this long before the first retry of a call (its backoff), twice as long before the second, and at most `max`.
     ///
     /// # Errors
     ///
     /// If `min` is more than `max`, or `max` is zero.
     pub fn waits(mut self, min: Duration, max: Duration) -> Result<Self, InvalidBackoff> {
-        self.waits = Waits { min, max };
-        self.waits.maker()?;
+        self.attempts = self.attempts.waits(min, max)?;
         Ok(self)
     }
 
     /// Takes retries from `budget`, which other policies may share.
     pub fn budget(mut self, budget: Arc<TpsBudget>) -> Self {
-        self.budget = budget;
+        self.attempts = self.attempts.budget(budget);
         self
     }
 
@@ -196,19 +162,6 @@ impl IdempotentRetry {
         let is_known = |layer: &RequestIdLayer| layer.is_applied();
         O::is_idempotent(request)
             || O::request_id(request).is_some() && self.request_ids.as_ref().is_some_and(is_known)
-    }
-
-    /// A wait before the next try, which is at least this long.
-    fn wait(&mut self, at_least: Duration) -> Sleep {
-        let waits = self.waits;
-        let backoff = self.backoff.get_or_insert_with(|| {
-            let maker = waits.maker();
-            maker
-                .expect("the waits were looked at when they were set")
-                .make_backoff()
-        });
-        let end = backoff.next_backoff().deadline();
-        sleep_until(end.max(Instant::now() + at_least))
     }
 }
 
@@ -233,13 +186,13 @@ where
         result: &mut Result<T, E>,
     ) -> Option<Self::Future> {
         let Err(error) = result else {
-            self.budget.deposit();
+            self.attempts.deposit();
             return None;
         };
-        let retry_after = retry_after(error);
+        let retry_after = retry_after::<O, E>(error);
         let is_safe = match Failure::of::<O, E>(error) {
             Failure::Answer => {
-                self.budget.deposit();
+                self.attempts.deposit();
                 if self.may_be_done && O::is_done(error::kind_of::<O, E>(error).code()) {
                     succeed(result);
                 }
@@ -252,11 +205,10 @@ where
             }
             Failure::Final => false,
         };
-        if !is_safe || self.retries == 0 || !self.budget.withdraw() {
+        if !is_safe {
             return None;
         }
-        self.retries -= 1;
-        Some(self.wait(retry_after.unwrap_or_default()))
+        self.attempts.next(retry_after.unwrap_or_default())
     }
 
     fn clone_request(&mut self, request: &Request<O>) -> Option<Request<O>> {
@@ -273,22 +225,17 @@ fn succeed<T: 'static, E: 'static>(result: &mut Result<T, E>) {
 }
 
 /// When a middleware that had no room for the call expects to have some.
-fn retry_after<E: 'static>(error: &E) -> Option<Duration> {
-    let error: &dyn Any = error;
-    let error: &(dyn Error + 'static) = match error.downcast_ref::<BoxError>() {
-        Some(error) => error.as_ref(),
-        None => error.downcast_ref::<Overloaded>()?,
+fn retry_after<O: ClientOperation, E: 'static>(error: &E) -> Option<Duration> {
+    let any: &dyn Any = error;
+    let error: &(dyn Error + 'static) = if let Some(error) = error::find::<O, E>(error) {
+        // A middleware of the client's own stack, whose error is the status' source.
+        O::status(error)?
+    } else if let Some(error) = any.downcast_ref::<BoxError>() {
+        error.as_ref()
+    } else {
+        any.downcast_ref::<Overloaded>()?
     };
     error::find_in::<Overloaded>(error)?.retry_after
-}
-
-impl fmt::Debug for IdempotentRetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IdempotentRetry")
-            .field("retries", &self.retries)
-            .field("waits", &self.waits)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What an error says about the call.
@@ -345,11 +292,12 @@ mod tests {
         schedules::ScheduleUpdate,
     };
     use temporalio_common::{data_converters::RawValue, error::ApplicationFailure};
+    use tokio::time::Instant;
     use tonic::Status;
     use tower::{
         ServiceBuilder, ServiceExt, load_shed::error::Overloaded as Shed, retry::RetryLayer,
     };
-    use tower_temporal_core::Denied;
+    use tower_temporal_core::{Denied, Operation};
     use tower_test::mock;
 
     fn quick() -> IdempotentRetry {
@@ -534,16 +482,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_has_no_room_says_when_to_come_again() {
-        let retry_after = Some(Duration::from_secs(7));
-        let began = Instant::now();
-        let answers = [Err(Overloaded { retry_after }.into()), Ok(())];
-        let (arrived, _) = send(quick(), signal(), answers).await;
-        assert_eq!(arrived.len(), 2);
-        let waited = began.elapsed();
-        assert!(
-            (7..8).contains(&waited.as_secs()),
-            "it said seven seconds: {waited:?}"
-        );
+        let overloaded = || -> BoxError {
+            let retry_after = Some(Duration::from_secs(7));
+            Overloaded { retry_after }.into()
+        };
+        // The second comes from the client's own stack: it is in the operation's error.
+        for error in [overloaded(), Signal::error(overloaded()).into()] {
+            let began = Instant::now();
+            let (arrived, _) = send(quick(), signal(), [Err(error), Ok(())]).await;
+            assert_eq!(arrived.len(), 2);
+            let waited = began.elapsed();
+            assert!(
+                (7..8).contains(&waited.as_secs()),
+                "it said seven seconds: {waited:?}"
+            );
+        }
     }
 
     #[tokio::test]

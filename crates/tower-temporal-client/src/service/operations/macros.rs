@@ -129,6 +129,10 @@ macro_rules! operations {
                     }
                 )?
 
+                fn status(error: &Self::Error) -> Option<&Status> {
+                    $crate::sdk_error::SdkError::status(error)
+                }
+
                 #[allow(unused_variables)]
                 fn rpc_options(input: &Self::Input) -> Option<&RpcOptions> {
                     rpc_options!(&input; $($($rpc).+)?)

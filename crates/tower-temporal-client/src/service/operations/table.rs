@@ -40,7 +40,7 @@ use temporalio_common::{
     ActivityDefinition, HasWorkflowDefinition, QueryDefinition, SignalDefinition, UpdateDefinition,
     WorkflowDefinition, data_converters::TemporalSerializable, error::ApplicationFailure,
 };
-use tonic::Code;
+use tonic::{Code, Status};
 use tower_service::Service;
 use tower_temporal_core::{Operation, Request, Target};
 
