@@ -115,7 +115,7 @@ impl<'a> Generator<'a> {
         let path = format!("/{service}/{name}");
         writeln!(
             out,
-            "method! {{ {doc:?}, {name}, {snake:?}, {service:?}, {path:?}, {input}, {output}, \
+            "method! {{ {doc:?}, {name}, {service:?}, {path:?}, {input}, {output}, \
              headers: [{headers}], target: |input, target| {{ {target} }}, \
              is_long_poll: |input| {waits} }}",
             doc = format!(
@@ -123,7 +123,6 @@ impl<'a> Generator<'a> {
                 doc_link(method.input_type()),
                 doc_link(method.output_type())
             ),
-            snake = snake_case(name),
             input = rust_type(method.input_type()),
             output = rust_type(method.output_type()),
             headers = self.header(method.input_type())?.unwrap_or_default(),

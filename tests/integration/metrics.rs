@@ -24,23 +24,15 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tower::ServiceBuilder;
 use tower_temporal::{
     Interceptors,
     metrics::{MeterBackend, MetricsLayer, ScheduleToStartLatencyLayer},
 };
 
 fn interceptors(meter: &impl MeterBackend) -> Interceptors {
-    let metrics = MetricsLayer::new(meter);
     Interceptors::builder()
-        .client(metrics.clone())
-        .workflow_inbound(metrics.clone())
-        .workflow_outbound(metrics.clone())
-        .activity_inbound(
-            ServiceBuilder::new()
-                .layer(metrics)
-                .layer(ScheduleToStartLatencyLayer::new(meter)),
-        )
+        .everywhere(MetricsLayer::new(meter))
+        .activity_inbound(ScheduleToStartLatencyLayer::new(meter))
         .build()
 }
 

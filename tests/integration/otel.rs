@@ -257,12 +257,7 @@ impl Exported {
 }
 
 fn interceptors(layer: OtelLayer) -> Interceptors {
-    Interceptors::builder()
-        .client(layer.clone())
-        .workflow_inbound(layer.clone())
-        .workflow_outbound(layer.clone())
-        .activity_inbound(layer)
-        .build()
+    Interceptors::builder().everywhere(layer).build()
 }
 
 /// Every span of one trace as its name and those of its ancestors, sorted.

@@ -32,12 +32,8 @@ impl ContextKey for UserId {
 }
 
 fn interceptors() -> Interceptors {
-    let propagation = PropagationLayer::<UserId>::new();
     Interceptors::builder()
-        .client(propagation.clone())
-        .workflow_inbound(propagation.clone())
-        .workflow_outbound(propagation.clone())
-        .activity_inbound(propagation)
+        .everywhere(PropagationLayer::<UserId>::new())
         .build()
 }
 

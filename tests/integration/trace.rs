@@ -59,13 +59,7 @@ fn current_span() -> Option<String> {
 async fn workflow_and_activity_code_run_inside_the_layer_s_span() {
     written::begin();
     let trace = TraceLayer::new().make_span_with(|_: &CallInfo<'_>| info_span!("traced"));
-    let interceptors = Interceptors::builder()
-        .client(trace)
-        .workflow_inbound(trace)
-        .workflow_outbound(trace)
-        .activity_inbound(trace)
-        .activity_outbound(trace)
-        .build();
+    let interceptors = Interceptors::builder().everywhere(trace).build();
     let client = client(interceptors).await;
     let queue = unique("trace");
     let options = WorkerOptions::new(&queue)
@@ -92,12 +86,8 @@ async fn workflow_and_activity_code_run_inside_the_layer_s_span() {
 /// Client and worker with the layer everywhere.
 async fn traced() -> Client {
     written::begin();
-    let trace = TraceLayer::new();
     let interceptors = Interceptors::builder()
-        .client(trace)
-        .workflow_inbound(trace)
-        .workflow_outbound(trace)
-        .activity_inbound(trace)
+        .everywhere(TraceLayer::new())
         .build();
     client(interceptors).await
 }

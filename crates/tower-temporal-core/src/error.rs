@@ -248,7 +248,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the same call can do no better next time.
+    /// Whether a retry would fail in the same way.
     pub const fn is_final(self) -> bool {
         matches!(self.code(), Code::PermissionDenied | Code::InvalidArgument)
     }
@@ -278,8 +278,9 @@ pub fn kind(error: &BoxError) -> ErrorKind {
     kind_in(error.as_ref())
 }
 
-/// Says what happened, from what a service of any stack failed with, boxed or not: the operation's own error, or a
-/// middleware's.
+/// Says what happened, from what a service of any stack failed with: the operation's own error, boxed or not, or a
+/// middleware's in a [`BoxError`]. A middleware's error that a `map_err` has given a type of its own is
+/// [`ErrorKind::Other`]: box it.
 pub fn kind_of<O: Operation, E: 'static>(error: &E) -> ErrorKind {
     match find::<O, E>(error) {
         Some(error) => O::kind(error),

@@ -16,8 +16,9 @@ use tower_service::Service;
 
 /// A layer from an async function, for one operation.
 ///
-/// The function gets the request and [`Next`], the rest of the stack. It can change the request, look at the output, do
-/// something before and after, or not call `next` at all. Operations other than `O` pass it by.
+/// The function gets the request and [`Next`], the rest of the stack. It can change the request, look at the output and do
+/// something before and after; or not call `next`, and fail. Where the output can be made outside the SDK (`()`, an
+/// activity's result) it can also answer by itself. Operations other than `O` pass it by.
 ///
 /// ```
 /// use tower_temporal_core::{BoxError, Denied, Next, Operation, Request, from_fn};
@@ -33,8 +34,15 @@ use tower_service::Service;
 /// # }
 /// ```
 ///
-/// For a layer of every operation write a [`Service`] that is generic over the operation; see the
-/// [crate's documentation](crate).
+/// A layer for every operation is made with [`intercept`](crate::intercept()), or is a [`Service`] that is generic over the
+/// operation; see the [crate's documentation](crate).
+///
+/// # In workflows
+///
+/// The function is workflow code there, and the compiler can't check it: await only `next.run(…)` and workflow futures, not
+/// tokio's timers, channels or I/O, and decide nothing by a clock, a random number or the environment. Operations that are
+/// synchronous in the SDK (`initialize_workflow`, `handle_query`, `validate_update`, `continue_as_new`) must not wait at
+/// all.
 pub fn from_fn<O, F, Fut, E>(f: F) -> FromFnLayer<O, F>
 where
     O: Operation,
@@ -158,8 +166,24 @@ impl<O: Operation> Next<O> {
     ///
     /// # Errors
     ///
-    /// What the inner layers or the SDK failed with. Where no layer boxed it, it is the operation's own error, and
-    /// `error.downcast_ref::<O::Error>()` finds it.
+    /// What the inner layers or the SDK failed with. [`error::find`](crate::error::find) finds the operation's own error in it
+    /// and [`error::kind`](crate::error::kind) says what happened.
+    ///
+    /// ```
+    /// # use tower_temporal_core::{Next, Operation, Request, error, from_fn};
+    /// # fn layer<StartWorkflow: Operation>() {
+    /// let layer = from_fn(async |request: Request<StartWorkflow>, next: Next<StartWorkflow>| {
+    ///     let result = next.run(request).await;
+    ///     if let Err(error) = &result
+    ///         && let Some(error) = error::find::<StartWorkflow, _>(error)
+    ///     {
+    ///         println!("the SDK says: {error}");
+    ///     }
+    ///     result
+    /// });
+    /// # let _ = layer;
+    /// # }
+    /// ```
     pub fn run(self, request: Request<O>) -> NextFuture<O> {
         NextFuture {
             guest: Guest::new(Parcel::new(request, Some(self.slot))),

@@ -11,8 +11,9 @@ use tower_service::Service;
 /// A middleware for every operation, as hooks: before a call, around it, and after it.
 ///
 /// [`intercept`] makes a layer of it, for every category. The hooks are generic over the operation and synchronous, so
-/// that the futures of clients stay `Send` and workflows stay safe to replay. What has to wait for something is a
-/// [`Service`] of its own, and for one operation [`from_fn`](crate::from_fn()) takes an async function.
+/// that the futures of clients stay `Send` and workflows stay safe to replay. What has to wait before a call is a `Gate`, of
+/// the crate `tower-temporal-layers`; for one operation [`from_fn`](crate::from_fn()) takes an async function; and what neither
+/// can express is a [`Service`] of its own.
 ///
 /// Only [`before`](Self::before) has to be written; the others do nothing by default.
 ///

@@ -15,8 +15,8 @@
 //! # Writing a middleware
 //!
 //! [`Intercept`] makes a layer for every operation of three hooks: before a call, around it, and after it. Its documentation
-//! has tracing and propagation in twenty lines each. Where that is not enough, a middleware is an ordinary generic tower
-//! service:
+//! has tracing and propagation in twenty lines each. What has to wait before a call, in clients and activities, is a `Gate`
+//! of `tower-temporal-layers`. Where neither is enough, a middleware is an ordinary generic tower service:
 //!
 //! ```
 //! use std::task::{Context, Poll};
@@ -51,6 +51,10 @@
 //! # let _ = Layer::layer(&layer, tower_temporal_core::Terminal);
 //! ```
 //!
+//! Its future should stay a named type that is generic over the inner one, as here: then it is `Send` in clients, where the
+//! SDK needs that, and need not be in workflows, where nothing is. A `Box<dyn Future + Send>` does not compile in a workflow's
+//! stack.
+//!
 //! For one operation, [`on`] applies any layer to that operation alone, and [`from_fn`] makes a layer from an async
 //! function.
 
@@ -70,6 +74,7 @@ mod rendezvous;
 mod replay_safe;
 mod request;
 pub mod scope;
+mod shared_service;
 mod target;
 mod terminal;
 
@@ -81,12 +86,13 @@ pub use self::{
     from_fn::{FromFn, FromFnFuture, FromFnLayer, Next, NextFuture, from_fn},
     headers::{HeaderMap, HeaderMapMut, Headers, HeadersMut, InvalidHeaderValue},
     intercept::{Intercept, InterceptFuture, InterceptLayer, Intercepted, intercept},
-    on::{On, OnFuture, OnInner, OnLayer, on},
+    on::{On, OnFuture, OnLayer, on},
     operation::{Category, Operation, Repeatable},
     queued::Queued,
     replay_safe::{AssertReplaySafe, ReplaySafe, assert_replay_safe},
     request::Request,
     scope::{ContextKey, Scope},
+    shared_service::SharedService,
     target::{OwnedTarget, Target},
     terminal::{Terminal, TerminalFuture},
 };

@@ -1,11 +1,10 @@
-use crate::{BoxError, Operation, Request, call::SharedStack};
+use crate::{BoxError, Operation, Request, SharedService};
 use pin_project_lite::pin_project;
 use std::{
     any::{Any, TypeId},
     fmt,
     marker::PhantomData,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tower_layer::Layer;
@@ -45,13 +44,13 @@ pub struct OnLayer<O, L> {
 
 impl<O, L, S> Layer<S> for OnLayer<O, L>
 where
-    L: Layer<OnInner<S>>,
+    L: Layer<SharedService<S>>,
     S: Clone,
 {
-    type Service = On<O, OnInner<S>, L::Service>;
+    type Service = On<O, SharedService<S>, L::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let inner = OnInner::new(inner);
+        let inner = SharedService::new(inner);
         On {
             applied: self.layer.layer(inner.clone()),
             inner,
@@ -128,59 +127,6 @@ where
             Ok(request) => OnFuture::applied(self.applied.call(request)),
             Err(request) => OnFuture::inner(self.inner.call(request)),
         }
-    }
-}
-
-/// What is inside an [`on`]: all operations go on to it, one of them through the applied layer.
-///
-/// It is kept once for both, and cloned for a call when it is asked to be ready. A stack of many `on`s would double with
-/// each otherwise.
-pub struct OnInner<S> {
-    service: Arc<SharedStack<S>>,
-    ready: Option<S>,
-}
-
-impl<S: Clone> OnInner<S> {
-    /// Keeps `service`, for a layer that takes more than one way to it.
-    pub fn new(service: S) -> Self {
-        Self {
-            service: Arc::new(SharedStack::new(service)),
-            ready: None,
-        }
-    }
-}
-
-impl<S> Clone for OnInner<S> {
-    fn clone(&self) -> Self {
-        Self {
-            service: self.service.clone(),
-            ready: None,
-        }
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for OnInner<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.service.fmt(f)
-    }
-}
-
-impl<R, S: Service<R> + Clone> Service<R> for OnInner<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        if self.ready.is_none() {
-            self.ready = Some(self.service.get());
-        }
-        self.ready.as_mut().expect("it was just set").poll_ready(cx)
-    }
-
-    fn call(&mut self, request: R) -> S::Future {
-        // A caller that has not asked first is the service's own to deal with.
-        let mut service = self.ready.take().unwrap_or_else(|| self.service.get());
-        service.call(request)
     }
 }
 
@@ -269,7 +215,10 @@ mod tests {
         Terminal,
         probe::{self, ClientProbe, OtherProbe},
     };
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
     use tower::{ServiceBuilder, util::MapRequestLayer};
 
     /// Counts how often it is cloned.

@@ -73,8 +73,8 @@ pub trait Operation: Sized + 'static {
         let _ = (input, timeout);
     }
 
-    /// Whether the call waits at the server until something happens, and is made again by the SDK when it has waited in
-    /// vain: waiting for the result of a workflow or an update is made of such calls.
+    /// Whether the call waits at the server until something happens, for as long as that takes: waiting for the result of a
+    /// workflow or an update is made of such calls.
     fn is_long_poll(input: &Self::Input) -> bool {
         let _ = input;
         false

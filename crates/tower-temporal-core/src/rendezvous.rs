@@ -705,13 +705,22 @@ mod tests {
 
     #[test]
     fn without_wakers_nothing_is_woken() {
-        let wakes = Arc::new(CountWakes::default());
-        let waker = wakes.clone().into();
-        let mut cx = Context::from_waker(&waker);
-        let mut meeting = Box::pin(meet(false, |guest| guest, |input| ready(input + 1)));
-        assert_eq!(meeting.as_mut().poll(&mut cx), Poll::Ready(Ok(2)));
-        drop(meeting);
-        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+        for has_wakers in [false, true] {
+            let wakes = Arc::new(CountWakes::default());
+            let waker = wakes.clone().into();
+            let mut cx = Context::from_waker(&waker);
+            let slot = Slot::new(has_wakers);
+            let mut guest = guest(&slot, 1);
+            let step = |input| ready(input + 1);
+            let mut host = Box::pin(Meeting::new(slot, pending::<()>(), step));
+            // Out of the host's reach, so that each has to tell the other.
+            assert!(host.as_mut().poll(&mut cx).is_pending());
+            assert!(Pin::new(&mut guest).poll(&mut cx).is_pending());
+            assert!(host.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(Pin::new(&mut guest).poll(&mut cx), Poll::Ready(Ok(2)));
+            let woken = wakes.0.load(Ordering::SeqCst);
+            assert_eq!(woken, if has_wakers { 2 } else { 0 });
+        }
     }
 
     #[tokio::test]

@@ -11,8 +11,8 @@ use tower_layer::{Identity, Layer, Stack};
 
 /// A layer that behaves the same when a workflow is replayed.
 ///
-/// Workflow code runs again, from its history, whenever a worker has lost it: the same calls must be made in the same
-/// order. A middleware that looks at the clock, waits for a task or is woken from elsewhere breaks that, at run time,
+/// Workflow code runs again, from its history, when a worker restarts or has evicted the workflow from its cache: the same
+/// calls must be made in the same order. A middleware that looks at the clock, waits for a task or is woken from elsewhere breaks that, at run time,
 /// later. So a workflow's stacks take only layers that are marked with this trait, and the mistake is one that does
 /// not compile.
 ///
@@ -23,6 +23,13 @@ use tower_layer::{Identity, Layer, Stack};
 /// - let its commands depend on anything that is not in the workflow's history.
 ///
 /// Layers that run a closure of yours are marked too: that closure is workflow code, like the workflow itself.
+///
+/// # Changing a stack while workflows run
+///
+/// The trait says that the same stack does the same in a replay; another stack may not. Layers that add no command and
+/// change none (traces, metrics, audit, OpenTelemetry, propagation of headers) can be added and removed at any time. Those
+/// that start timers (`workflow::TimeoutLayer`), refuse calls or change which calls are made are a change of the workflow's
+/// code: version the workflow as you would for one, and replay recorded histories first.
 ///
 /// # Marking a layer of your own
 ///
@@ -40,8 +47,8 @@ use tower_layer::{Identity, Layer, Stack};
     label = "this layer is not marked `ReplaySafe`",
     note = "workflow code is replayed: a layer here must not look at the clock, await anything but workflow futures, or be \
             woken from elsewhere, as `tower`'s timeout, retry, rate_limit, buffer, concurrency_limit and load_shed do",
-    note = "for a timeout use `workflow::TimeoutLayer`, which is made of workflow timers; limits and retries belong in client and \
-            activity stacks",
+    note = "for a timeout use `workflow::TimeoutLayer`, which is made of workflow timers; limits belong in client and activity \
+            stacks; retries belong in none, since a call reaches the SDK once: give an activity a `RetryPolicy`",
     note = "if this layer is your own and safe: `impl ReplaySafe for MyLayer {{}}`; if it is another's: \
             `assert_replay_safe(layer)`"
 )]

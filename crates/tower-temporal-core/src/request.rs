@@ -42,7 +42,10 @@ pub struct Request<O: Operation> {
 }
 
 impl<O: Operation> Request<O> {
-    /// A request that no SDK call is behind, for unit tests of a layer.
+    /// A request that no SDK call is behind: for operations of your own, and probes in unit tests of a layer.
+    ///
+    /// Inputs of the SDK's own calls can mostly not be made outside the SDK; to test a layer with them see the crate
+    /// `tower-temporal-test`.
     ///
     /// [`Terminal`](crate::Terminal) has nothing to continue with and answers it with
     /// [`CallError::Detached`](crate::CallError::Detached): put a mock at the bottom of the stack.

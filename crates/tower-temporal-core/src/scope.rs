@@ -130,8 +130,8 @@ pub trait Scope<C>: 'static {
         false
     }
 
-    /// Whether what happens now happens for the first time, as far as is known: the time for side effects, such as logs,
-    /// metrics and records.
+    /// Whether this is a first execution, as far as is known, and not a replay. Ask before side effects such as logs, metrics
+    /// and records.
     ///
     /// It is `false` while a workflow is replayed, and for `initialize_workflow`, which runs again in each replay and can't
     /// tell. A call can begin in a replay and end after it, so ask again at its end.

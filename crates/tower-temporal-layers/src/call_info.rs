@@ -18,8 +18,8 @@ pub struct CallInfo<'a> {
     /// Whether the call began while its workflow was replayed and is only told of now that it ends. Its headers are not
     /// known any more then.
     pub is_resumed: bool,
-    /// Whether the call waits at the server until something happens, and is made again when it has waited in vain: waiting for
-    /// the result of a workflow or an update is made of such calls.
+    /// Whether the call waits at the server until something happens, for as long as that takes: waiting for the result of a
+    /// workflow or an update is made of such calls.
     pub is_long_poll: bool,
     headers: Headers<'a>,
 }
@@ -68,6 +68,7 @@ impl fmt::Debug for CallInfo<'_> {
             .field("target", &self.target)
             .field("caller", &self.caller)
             .field("is_long_poll", &self.is_long_poll)
+            .field("is_resumed", &self.is_resumed)
             .finish_non_exhaustive()
     }
 }

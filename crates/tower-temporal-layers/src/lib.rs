@@ -29,8 +29,8 @@
 //! # Together
 //!
 //! The program `policies` of the repository's examples pays out money with most of them: alice may start payouts and stop them,
-//! bob approves what is a lot, and nobody else may do anything. Amounts are positive, a payee is paid once in three seconds and
-//! not if wanted, the bank takes one call at a time and has two seconds to answer, a workflow waits five seconds for it, what it
+//! bob approves what is a lot, and nobody else may do anything. Amounts are positive, a payee is paid at most once every three
+//! seconds and never one whom the police want, the bank takes one call at a time and has two seconds to answer, a workflow waits five seconds for it, what it
 //! has declined is not tried again, and the only child of a payout is its receipt. A layer panics on the first attempt to pay
 //! carol, and the report of the first payment to dave is lost. This is what it prints, beside the panic:
 //!

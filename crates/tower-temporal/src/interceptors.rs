@@ -121,9 +121,10 @@ type Everywhere<L, C, WI, WO, AI, AO> =
     InterceptorsBuilder<Stack<L, C>, Stack<L, WI>, Stack<L, WO>, Stack<L, AI>, Stack<L, AO>>;
 
 impl<C, WI, WO, AI, AO> InterceptorsBuilder<C, WI, WO, AI, AO> {
-    /// Adds a layer to the stack of every category.
+    /// Adds a layer to every stack: of the client, of calls into workflows and activities, and of calls out of them.
     ///
-    /// Workflows are among them, so it has to be replay-safe. What the layer holds is shared as its clones share it.
+    /// Workflows are among them, so it has to be replay-safe. What the layer holds is shared as its clones share it. The
+    /// gRPC level is not among them: give `rpc::operations` a clone of the layer.
     pub fn everywhere<L>(self, layer: L) -> Everywhere<L, C, WI, WO, AI, AO>
     where
         L: ReplaySafe + Clone,
@@ -192,6 +193,18 @@ impl<C, WI, WO, AI, AO> InterceptorsBuilder<C, WI, WO, AI, AO> {
 
     /// Adds a layer to the stack of calls that activities make themselves, with
     /// [`ctx.outbound()`](activity::ActivityContextExt::outbound).
+    ///
+    /// ```
+    /// use tower_temporal::{Interceptors, Next, Request, activity::Heartbeat, from_fn};
+    ///
+    /// let log = from_fn(async |request: Request<Heartbeat>, next: Next<Heartbeat>| {
+    ///     println!("{} is at {:?}", request.target(), request.details_ref::<u32>());
+    ///     next.run(request).await
+    /// });
+    /// let interceptors = Interceptors::builder().activity_outbound(log).build();
+    /// // It sees what an activity sends with `ctx.outbound().heartbeat(7_u32)`; `ctx.record_heartbeat(7_u32)` passes it by.
+    /// # let _ = interceptors;
+    /// ```
     #[cfg(feature = "worker")]
     pub fn activity_outbound<L>(self, layer: L) -> InterceptorsBuilder<C, WI, WO, AI, Stack<L, AO>>
     where
@@ -204,6 +217,11 @@ impl<C, WI, WO, AI, AO> InterceptorsBuilder<C, WI, WO, AI, AO> {
     }
 
     /// Builds the value to register.
+    ///
+    /// # Panics
+    ///
+    /// If a layer panics when it is applied, as [`buffer`](tower::buffer) does outside a tokio runtime. The client's stack is
+    /// built here, an activity's with its worker, a workflow's with each workflow.
     #[cfg(feature = "worker")]
     pub fn build(self) -> Interceptors
     where
@@ -240,6 +258,11 @@ impl<C, WI, WO, AI, AO> InterceptorsBuilder<C, WI, WO, AI, AO> {
     }
 
     /// Builds the value to register.
+    ///
+    /// # Panics
+    ///
+    /// If a layer panics when it is applied, as [`buffer`](tower::buffer) does outside a tokio runtime. The client's stack is
+    /// built here, an activity's with its worker, a workflow's with each workflow.
     #[cfg(not(feature = "worker"))]
     pub fn build(self) -> Interceptors
     where

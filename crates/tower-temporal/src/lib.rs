@@ -89,7 +89,35 @@
 //! |---|---|---|
 //! | runs | on tokio, once per call | single-threaded, again on every replay |
 //! | a stack is | `Clone + Send + 'static` | `Clone + 'static`, built per workflow in memory |
-//! | takes | any tower layer | layers that are [`ReplaySafe`] |
+//! | takes | tower layers whose service is `Clone` and generic over the request | those of them that are [`ReplaySafe`] |
+//!
+//! Layers for a single request type, such as `buffer` and `rate_limit`, go inside [`on`]. A call reaches the SDK once, so
+//! retries go around a [`ClientService`](client::service::ClientService) or below, with [`rpc::Retry`].
+//!
+//! The same call has three names, for the three places to meet it:
+//!
+//! | | | |
+//! |---|---|---|
+//! | [`client::StartWorkflow`] | in a stack of interceptors | the SDK's input, erased |
+//! | [`client::service::StartWorkflow<W>`](client::service::StartWorkflow) | sent to a `ClientService` | typed by the workflow's definition |
+//! | [`rpc::workflow_service::StartWorkflowExecution`] | on the connection | the gRPC message |
+//!
+//! # Errors
+//!
+//! A layer fails with what it likes. What the caller gets is the call's own error, with the layer's as its source:
+//!
+//! | a layer fails with | a client gets the status | an activity, and a workflow's `execute`, fail with the type |
+//! |---|---|---|
+//! | [`Denied`] | `PERMISSION_DENIED` | `PermissionDenied`, not retried |
+//! | [`Invalid`] | `INVALID_ARGUMENT` | `InvalidArgument`, not retried |
+//! | [`Overloaded`], tower's `load_shed` | `RESOURCE_EXHAUSTED` | `ResourceExhausted`, retried, after `retry_after` |
+//! | tower's or tokio's timeout | `DEADLINE_EXCEEDED` | `DeadlineExceeded`, retried |
+//! | the SDK's `ApplicationFailure` | `UNKNOWN` | that failure |
+//! | the call's own error | that error | that error |
+//! | anything else | `UNKNOWN` | `MiddlewareError`, retried |
+//!
+//! More is in [`client`], [`activity`] and [`workflow`], each in its section on errors. A layer finds the call's own error with
+//! [`error::find`], and asks [`error::is_failure`] before it counts one.
 //!
 //! # Cargo features
 //!

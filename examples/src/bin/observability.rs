@@ -97,10 +97,8 @@ async fn main() -> anyhow::Result<()> {
         .layer(TraceLayer::new())
         .layer(MetricsLayer::new(&meter));
     let interceptors = Interceptors::builder()
-        .client(stack.clone())
-        .workflow_inbound(stack.clone())
-        .workflow_outbound(stack.clone())
-        .activity_inbound(stack.layer(ScheduleToStartLatencyLayer::new(&meter)))
+        .everywhere(stack)
+        .activity_inbound(ScheduleToStartLatencyLayer::new(&meter))
         .build();
 
     let server = DevServer::start().await?;

@@ -13,6 +13,7 @@ use tower::ServiceBuilder;
 use tower_temporal::{
     Interceptors,
     propagation::{ContextKey, PropagationLayer},
+    timeout::TimeoutLayer,
 };
 use tower_temporal_test::DevServer;
 
@@ -54,16 +55,10 @@ async fn main() -> anyhow::Result<()> {
     let server = DevServer::start().await?;
 
     // The set-up: the user id everywhere, a deadline for the client's calls, a limit for the activities.
-    let user_id = PropagationLayer::<UserId>::new();
     let interceptors = Interceptors::builder()
-        .client(
-            ServiceBuilder::new()
-                .timeout(Duration::from_secs(30))
-                .layer(user_id.clone()),
-        )
-        .workflow_inbound(user_id.clone())
-        .workflow_outbound(user_id.clone())
-        .activity_inbound(ServiceBuilder::new().concurrency_limit(64).layer(user_id))
+        .everywhere(PropagationLayer::<UserId>::new())
+        .client(TimeoutLayer::new(Duration::from_secs(30)))
+        .activity_inbound(ServiceBuilder::new().concurrency_limit(64))
         .build();
     let options = ClientOptions::new(server.namespace())
         .plugin(interceptors)

@@ -131,9 +131,9 @@ async fn a_layer_that_is_never_ready_holds_a_heartbeat_until_the_activity_gives_
     let layer = misbehave::<Heartbeat>(How::NeverReady).once();
     let interceptors = outbound(layer.clone());
     bench(interceptors, impatient, async |bench| {
+        let holders = layer.holders();
         let ran = bench.run().await;
         assert_eq!(ran.result.unwrap(), "given up");
-        let holders = layer.holders();
         bench.assert_alive().await;
         assert_eq!(layer.holders(), holders, "a call was leaked");
         assert_eq!(bench.run().await.result.unwrap(), "recorded");

@@ -144,7 +144,7 @@ async fn a_nexus_operation_is_cancelled_through_a_stack() {
         "start_nexus_operation",
         what,
         "not started: Nexus Operation cancelled before scheduled",
-        EventType::NexusOperationScheduled,
+        Some(EventType::NexusOperationScheduled),
     )
     .await;
 }

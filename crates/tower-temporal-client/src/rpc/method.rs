@@ -33,7 +33,7 @@ pub trait Rpc:
 
 macro_rules! method {
     (
-        $doc:literal, $method:ident, $name:literal, $service:literal, $path:literal, $input:ty, $output:ty,
+        $doc:literal, $method:ident, $service:literal, $path:literal, $input:ty, $output:ty,
         headers: [$($header:tt)*],
         target: |$target_input:ident, $target_output:ident| $target:block,
         is_long_poll: |$waits_input:ident| $waits:expr

@@ -1,6 +1,6 @@
 //! Between a call as bytes and a call as messages.
 
-use super::{Body, Rpc, read::Read, status::status};
+use super::{Body, Rpc, read::Read, status::status, unary::OK};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use pin_project_lite::pin_project;
@@ -11,7 +11,10 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tonic::{Status, metadata::MetadataMap};
+use tonic::{
+    Status,
+    metadata::{GRPC_CONTENT_TYPE, MetadataMap},
+};
 use tower_service::Service;
 use tower_temporal_core::BoxError;
 
@@ -58,10 +61,7 @@ fn encode_request<R: Rpc>(request: tonic::Request<R::Input>) -> Request<Body> {
     // A layer may have made a request of its own, which has neither.
     let headers = request.headers_mut();
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
+    headers.insert(header::CONTENT_TYPE, GRPC_CONTENT_TYPE);
     request
 }
 
@@ -73,15 +73,14 @@ pub fn encode_response<M: Message>(result: Result<tonic::Response<M>, Status>) -
     };
     let (metadata, message, extensions) = response.into_parts();
     let mut trailers = HeaderMap::with_capacity(1);
-    trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+    trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static(OK));
     let body = Body::encode(&message).with_trailers(trailers);
     let mut response = Response::new(body);
     *response.version_mut() = Version::HTTP_2;
     *response.headers_mut() = metadata.into_headers();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, GRPC_CONTENT_TYPE);
     *response.extensions_mut() = extensions;
     response
 }

@@ -12,7 +12,7 @@ use std::{
     sync::OnceLock,
     task::{Context, Poll, ready},
 };
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::GRPC_CONTENT_TYPE};
 use tower_temporal_core::BoxError;
 
 /// How much is set aside for a message before it has arrived, at most: its length is what the other side says.
@@ -52,10 +52,7 @@ impl Answer {
         *response.headers_mut() = self.metadata;
         let headers = response.headers_mut();
         headers.insert(Status::GRPC_STATUS, HeaderValue::from_static(OK));
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/grpc"),
-        );
+        headers.insert(header::CONTENT_TYPE, GRPC_CONTENT_TYPE);
         response
     }
 }

@@ -23,6 +23,6 @@ pub struct AuditRecord<W = ()> {
     pub who: Option<Arc<W>>,
     /// How it ended. A call whose inside has panicked has [failed](Outcome::Failed), whoever catches the panic.
     pub outcome: Outcome,
-    /// How long it took. It is not known where its workflow was replayed between.
+    /// How long it took. Nothing if the workflow was replayed between the call's start and its end.
     pub latency: Option<Duration>,
 }

@@ -88,7 +88,7 @@
 //! ```
 //!
 //! The call waits for as long as the policy takes. Put a
-//! [`TimeoutLayer`](https://docs.rs/tower-temporal-layers/latest/tower_temporal_layers/timeout/index.html) outside, for a server
+//! [`TimeoutLayer`](crate::timeout::TimeoutLayer) outside, for a server
 //! that never answers.
 //!
 //! # Where
@@ -150,7 +150,9 @@ mod layer;
 mod policy;
 
 pub use self::{
-    asynchronous::{AsyncAuthorize, AsyncAuthorizeGate, AsyncAuthorizeLayer, Authorization},
+    asynchronous::{
+        AsyncAuthorize, AsyncAuthorizeGate, AsyncAuthorizeGateFuture, AsyncAuthorizeLayer,
+    },
     layer::AuthorizeLayer,
     policy::{Authorize, AuthorizeBy, Verdict},
 };

@@ -23,9 +23,9 @@
 //! The error is [`Panicked`]: `INTERNAL` for a client, a failure of the type `Panicked` that is retried for an activity. As
 //! ever the panic is first reported by the panic hook.
 //!
-//! For a client it keeps a bug in a layer from ending the task that makes the call. In a worker the SDK catches panics itself:
-//! those of an activity's own code inside of the stack, where layers see the failure it makes of them, and those of layers
-//! around the stack. There this layer is for the layers outside of it: they see an error, rather than being unwound through.
+//! For a client it keeps a bug in a layer from ending the task that makes the call. In a worker the SDK catches panics itself.
+//! One in an activity's own code comes to the layers as a failure; one in a layer unwinds through the layers outside of it.
+//! Put this layer around such a layer, and those outside see an error.
 //!
 //! For an error of your own a `MapErrorLayer` outside replaces it, where it finds a [`Panicked`].
 //!

@@ -40,7 +40,7 @@
 //!
 //! This makes repeated work rare, not impossible: a worker may go away between the activity's end and the store. Nor do
 //! two attempts that run at the same time know of each other. Around a key of your own, a
-//! [`KeyedConcurrencyLimitLayer`](https://docs.rs/tower-temporal-layers/latest/tower_temporal_layers/limit/struct.KeyedConcurrencyLimitLayer.html)
+//! [`KeyedConcurrencyLimitLayer`](crate::limit::KeyedConcurrencyLimitLayer)
 //! of one, outside of this layer, has one of them wait for the other on the same worker.
 //!
 //! # The key
@@ -48,7 +48,8 @@
 //! An activity is known by its namespace, its workflow's id and run id, its type, its own id, and when it was scheduled first
 //! ([`Repeatable::identity`](tower_temporal_core::Repeatable::identity)): the same for all its attempts, and for nothing else.
 //! For a local activity the time is left out, since only one worker knows it. Do not give the same id twice in a run to local
-//! activities; the SDK does not. One that waits long for its next attempt comes back with a new id, and is done again.
+//! activities; the SDK does not. A local activity with a long wait for its next attempt is scheduled again under a new id, so
+//! that attempt is not recognised.
 //!
 //! With [`key`](DedupLayer::key) it is the activity's type and what you say, and the layer becomes a cache: the same answer for the
 //! same user, or for the same document. `None` passes the store by. What the answer depends on has to be in the key; a

@@ -34,7 +34,7 @@
 //! `RESOURCE_EXHAUSTED` for a client; an activity fails with a `next_retry_delay`, and the server keeps it for that long.
 //!
 //! - An activity that *waits* takes a slot of its worker, and its `start_to_close` timeout runs. Put a
-//!   [`TimeoutLayer`](https://docs.rs/tower-temporal-layers/latest/tower_temporal_layers/timeout/index.html) outside of the limit,
+//!   [`TimeoutLayer`](crate::timeout::TimeoutLayer) outside of the limit,
 //!   which ends it before the server does.
 //! - An activity that is *shed* has failed an attempt, and that counts for the `maximum_attempts` of its retry policy: bound its
 //!   tries by `schedule_to_close` rather than by their number. Nothing is reserved for it. Many that are shed at once are told
@@ -45,8 +45,8 @@
 //!
 //! [`RateLimitLayer`] waits in `poll_ready`, as tower's own limits do, so that `load_shed` and the like work around it. What is
 //! inside has to be ready before it takes of the rate. A concurrency limit has to let long polls pass, and a key is only known
-//! with the request, so the others wait when they are called: they are a [`Gate`](crate::gate::Gate). They are not aware of each
-//! other, and a call that waits for one may have been let through by the other.
+//! with the request, so the others wait when they are called: they are a [`Gate`](crate::gate::Gate). Two limits
+//! in a stack are independent: a call may hold a place in one while it waits for the other.
 //!
 //! Waiting calls of a concurrency limit are served in their order. Those of a rate limit try again when there should be room,
 //! and who comes first is served first.
@@ -77,14 +77,14 @@ use std::hash::Hash;
 
 pub use self::{
     concurrency::{
-        ConcurrencyAdmission, ConcurrencyGate, ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer,
+        ConcurrencyGate, ConcurrencyGateFuture, ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer,
         Place,
     },
-    keyed::{KeyedRateLimitLayer, RateAdmission, RateGate},
+    keyed::{KeyedRateLimitLayer, RateGate, RateGateFuture},
     rate::{RateLimit, RateLimitFuture, RateLimitLayer},
 };
 
 /// What a limit can tell calls apart by. It is implemented for every type that qualifies.
-pub trait LimitKey: Clone + Eq + Hash + Unpin {}
+pub trait LimitKey: Clone + Eq + Hash {}
 
-impl<K: Clone + Eq + Hash + Unpin> LimitKey for K {}
+impl<K: Clone + Eq + Hash> LimitKey for K {}

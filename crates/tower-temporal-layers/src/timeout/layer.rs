@@ -34,9 +34,12 @@ impl TimeoutLayer {
 
     /// Gives long polls `timeout`. Without it they wait as long as the server likes, which is 20 seconds or so.
     ///
-    /// It is for what is on the way to the server and takes a connection that waits for one that is dead. It does not end the
-    /// wait for a workflow's result: the server knows the deadline of a poll, answers with nothing before, and the SDK polls
-    /// again. Put a [`tokio::time::timeout`] around the wait for that.
+    /// Use it where a proxy or load balancer closes connections that look idle. What it does to a wait depends on who polls:
+    ///
+    /// - A workflow's result is waited for with a call per poll. The server knows the deadline, answers with nothing before
+    ///   it, and the SDK makes the next call: the wait goes on.
+    /// - An update's outcome, in a client's stack, and every wait of a `ClientService`, is a single call in which the SDK polls.
+    ///   It fails when `timeout` is over.
     pub const fn long_polls(self, timeout: Duration) -> Self {
         Self {
             long_polls: Some(timeout),

@@ -27,7 +27,7 @@
 //! - **The server is told.** Each request of a client's call carries the deadline (`rpc_options.timeout`), unless it has a
 //!   shorter one already. So the server does not work on what nobody waits for.
 //! - **Long polls are left alone.** Waiting for a workflow's result, or an update's, is made of calls that wait at the server
-//!   for as long as it takes. They get a deadline only with [`long_polls`](TimeoutLayer::long_polls), and as they are made again that ends no wait.
+//!   for as long as it takes. They get a deadline only with [`long_polls`](TimeoutLayer::long_polls).
 //! - **An activity's own deadline counts.** The server gives up an attempt when its `start_to_close` or `schedule_to_close`
 //!   timeout is over, and then nobody learns how far the activity got. The layer ends it a
 //!   [`margin`](TimeoutLayer::margin) earlier, so that the failure is reported, and retried as a failure.

@@ -48,7 +48,7 @@
 //! # Workflows
 //!
 //! The layer is replay-safe. As any policy in a workflow, the closure has to say the same on replay: see
-//! [`authorize`](https://docs.rs/tower-temporal-layers/latest/tower_temporal_layers/authorize/index.html#workflows). An update
+//! [`authorize`](crate::authorize#workflows). An update
 //! is refused before it is accepted, since its arguments are looked at in `validate_update` too. A signal is dropped, with a
 //! `tracing` warning. The arguments of a workflow
 //! with an `#[init]` method are those of `initialize_workflow`, which the SDK lets nobody refuse: its task fails until it is

@@ -332,5 +332,7 @@ mod tests {
         touch(&destination, 0o755);
         drop(lock);
         assert_eq!(waiting.await.unwrap().unwrap(), destination);
+        let size = fs::metadata(&destination).unwrap().len();
+        assert_eq!(size, 0, "it is the other process' file");
     }
 }

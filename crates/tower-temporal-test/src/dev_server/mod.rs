@@ -80,6 +80,10 @@ struct Local {
 
 impl DevServer {
     /// Starts a server with the namespace `default`, and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// If no Temporal CLI is found or can be fetched, or the server does not serve in time. The error says what was tried.
     pub async fn start() -> Result<Self, DevServerError> {
         Self::builder().start().await
     }
@@ -134,11 +138,19 @@ impl DevServer {
     }
 
     /// A new connection to the server.
+    ///
+    /// # Errors
+    ///
+    /// The SDK's, if the server is not there any more.
     pub async fn connect(&self) -> Result<Connection, ClientConnectError> {
         Connection::connect(self.connection_options()).await
     }
 
     /// A new client of the server's namespace. For one with plugins or interceptors, [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// The SDK's, if the server is not there any more.
     pub async fn client(&self) -> Result<Client, ClientConnectError> {
         let options = ClientOptions::new(&self.namespace).build();
         Client::connect(self.connection_options(), options).await
@@ -308,6 +320,10 @@ impl DevServerBuilder {
     }
 
     /// Starts the server and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// As [`DevServer::start`].
     pub async fn start(self) -> Result<DevServer, DevServerError> {
         if let Some(address) = env::var_os("TEMPORAL_ADDRESS") {
             return DevServer::external(&address, self.namespace).await;

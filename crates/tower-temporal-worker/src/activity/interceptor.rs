@@ -30,7 +30,23 @@ impl<S: ActivityInboundService> Interceptor<S> {
         }
     }
 
-    /// Sends the calls that the activities make themselves through `stack`.
+    /// Sends the calls that the activities make themselves, with [`ctx.outbound()`](super::ActivityContextExt::outbound), through
+    /// `stack`.
+    ///
+    /// ```
+    /// use temporalio_sdk::WorkerOptions;
+    /// use tower::layer::util::Identity;
+    /// use tower_temporal_core::{Next, Request, from_fn};
+    /// use tower_temporal_worker::activity::{Heartbeat, Interceptor, OutboundStack};
+    ///
+    /// let log = from_fn(async |request: Request<Heartbeat>, next: Next<Heartbeat>| {
+    ///     println!("{} is at {:?}", request.target(), request.details_ref::<u32>());
+    ///     next.run(request).await
+    /// });
+    /// let interceptor = Interceptor::new(Identity::new()).with_outbound(OutboundStack::new(log));
+    /// let options = WorkerOptions::new("orders").activity_inbound_interceptor(interceptor).build();
+    /// # let _ = options;
+    /// ```
     pub fn with_outbound(mut self, stack: OutboundStack) -> Self {
         self.outbound = Some(stack);
         self

@@ -1,12 +1,11 @@
 //! Calls that activities make. The Rust SDK has no interceptor for them, so this module has the calls themselves.
 
 use super::{OutboundError, outbound_operations::*};
-use futures_util::TryFutureExt;
+use futures_util::{TryFutureExt, future::BoxFuture};
 use std::{
     collections::HashMap,
     fmt,
     future::{Future, ready},
-    pin::Pin,
     sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 use temporalio_common::data_converters::TemporalSerializable;
@@ -110,6 +109,31 @@ impl fmt::Debug for Outbound<'_> {
 /// The SDK gives the context to the activity's function alone. Call [`outbound`](ActivityContextExt::outbound) on it
 /// there, and this function works in everything the activity then awaits.
 ///
+/// ```
+/// use temporalio_macros::activities;
+/// use temporalio_sdk::activities::{ActivityContext, ActivityError};
+/// use tower_temporal_worker::activity::{self, ActivityContextExt};
+///
+/// /// Knows nothing of the activity it is called from.
+/// async fn copy(rows: u32) -> Result<(), activity::OutboundError> {
+///     for row in 0..rows {
+///         activity::heartbeat(row).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// struct Import;
+///
+/// #[activities]
+/// impl Import {
+///     #[activity]
+///     async fn rows(ctx: ActivityContext, rows: u32) -> Result<(), ActivityError> {
+///         let _calls = ctx.outbound();
+///         Ok(copy(rows).await?)
+///     }
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// [`OutboundError::NoActivity`] outside an activity, or where its worker has no outbound stack;
@@ -163,8 +187,6 @@ impl fmt::Debug for OutboundStack {
         f.debug_struct("OutboundStack").finish_non_exhaustive()
     }
 }
-
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A stack, whatever its type.
 trait Calls: Send + Sync {

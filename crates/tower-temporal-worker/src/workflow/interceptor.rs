@@ -6,7 +6,7 @@ use super::{
     table::workflow_operations,
 };
 use futures_util::{FutureExt, TryFutureExt};
-use std::{any::TypeId, cell::Cell, fmt, future::ready, panic::resume_unwind};
+use std::{any::TypeId, cell::Cell, future::ready, panic::resume_unwind};
 use temporalio_sdk::{
     TimerResult, WorkflowContextView, WorkflowTermination,
     workflow_interceptors::{
@@ -54,8 +54,8 @@ where
     })
 }
 
-/// The stacks of one workflow, as the SDK's [`WorkflowInterceptor`]: see [`interceptor`](interceptor()).
-pub struct Interceptor<I, O> {
+/// The stacks of one workflow.
+struct Interceptor<I, O> {
     inbound: I,
     outbound: O,
     /// What a middleware failed with when the workflow was created.
@@ -63,12 +63,6 @@ pub struct Interceptor<I, O> {
     /// What a middleware of a signal handler failed with. It fails the workflow, since nobody waits for a signal.
     /// One that was refused is not among them: see [`drop_refused`].
     signal_failed: Cell<Option<BoxError>>,
-}
-
-impl<I, O> fmt::Debug for Interceptor<I, O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Interceptor").finish_non_exhaustive()
-    }
 }
 
 /// Whether there is no layer in a stack.

@@ -25,7 +25,7 @@
 //!
 //! # Replay
 //!
-//! A workflow is replayed from its history whenever a worker has lost it, and layers are replayed with it. Stacks
+//! A workflow is replayed from its history when a worker restarts or has evicted it from its cache, and layers are replayed with it. Stacks
 //! are built anew for each workflow a worker holds in memory, from the layers given here, so a layer's service can keep
 //! state of one workflow. They take only layers that are [`ReplaySafe`](tower_temporal_core::ReplaySafe).
 //!
@@ -45,7 +45,9 @@
 //!   and whoever can send signals could fail the workflow;
 //! - rejects the update or fails the query in `handle_update`, `validate_update` and `handle_query`;
 //! - fails the call in outbound operations, as the workflow code that made it sees it. A timer can't fail in the SDK:
-//!   there it fails the workflow, or the update, that started the timer;
+//!   there it fails the workflow, or the update, that started the timer. A child workflow that is not started fails with
+//!   `ChildWorkflowStartError::Cancelled`, the only variant that can carry a cause: look at its failure before you take it for
+//!   a cancellation;
 //! - fails the workflow's first task in `initialize_workflow`, since the SDK has no other way there. The workflow's
 //!   `#[init]` runs all the same, and nothing else of it. A layer that fails or panics after that, or keeps the request's
 //!   input to itself and fails, panics through the SDK and ends the worker: let it fail before it calls inward.
@@ -69,7 +71,7 @@ mod timeout;
 
 pub use self::{
     error::{InitializeWorkflowError, StartNexusOperationError, StartTimerError},
-    interceptor::{Interceptor, interceptor},
+    interceptor::interceptor,
     operations::*,
     scope::{ContextScope, ContextValues, SyncScoped, WorkflowScope, WorkflowScoped},
     timeout::{

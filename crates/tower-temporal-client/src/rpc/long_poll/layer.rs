@@ -1,6 +1,6 @@
 use super::UnlessLongPoll;
 use tower_layer::Layer;
-use tower_temporal_core::OnInner;
+use tower_temporal_core::SharedService;
 
 /// Applies `layer` to every call but those the server holds until something happens. See the [module](super).
 ///
@@ -18,13 +18,13 @@ pub struct UnlessLongPollLayer<L> {
 
 impl<L, S> Layer<S> for UnlessLongPollLayer<L>
 where
-    L: Layer<OnInner<S>>,
+    L: Layer<SharedService<S>>,
     S: Clone,
 {
     type Service = UnlessLongPoll<S, L::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let inner = OnInner::new(inner);
+        let inner = SharedService::new(inner);
         UnlessLongPoll {
             applied: self.layer.layer(inner.clone()),
             inner,

@@ -6,12 +6,12 @@ use http_body_util::Either;
 use std::task::{Context, Poll};
 use tower::util::Oneshot;
 use tower_service::Service;
-use tower_temporal_core::{BoxError, OnInner};
+use tower_temporal_core::{BoxError, SharedService};
 
 /// The service of [`unless_long_poll`](super::unless_long_poll): `inner` for long polls, `applied` for everything else.
 #[derive(Debug)]
 pub struct UnlessLongPoll<S, A> {
-    pub(super) inner: OnInner<S>,
+    pub(super) inner: SharedService<S>,
     pub(super) applied: A,
 }
 
@@ -35,7 +35,7 @@ where
 {
     type Response = Response<Either<B, C>>;
     type Error = BoxError;
-    type Future = EitherFuture<Oneshot<OnInner<S>, Request<Body>>, Oneshot<A, Request<Body>>>;
+    type Future = EitherFuture<Oneshot<SharedService<S>, Request<Body>>, Oneshot<A, Request<Body>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))

@@ -2,7 +2,7 @@ use super::On;
 use crate::rpc::{Rpc, Typed};
 use std::{fmt, marker::PhantomData};
 use tower_layer::Layer;
-use tower_temporal_core::OnInner;
+use tower_temporal_core::SharedService;
 
 /// Applies `layer` to the gRPC method `R` alone, with its messages decoded; every other call passes it by as bytes. See the
 /// [module](super).
@@ -27,13 +27,13 @@ pub struct OnLayer<R, L> {
 
 impl<R, L, S> Layer<S> for OnLayer<R, L>
 where
-    L: Layer<Typed<R, OnInner<S>>>,
+    L: Layer<Typed<R, SharedService<S>>>,
     S: Clone,
 {
     type Service = On<R, S, L::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let inner = OnInner::new(inner);
+        let inner = SharedService::new(inner);
         On::new(inner.clone(), self.layer.layer(Typed::new(inner)))
     }
 }

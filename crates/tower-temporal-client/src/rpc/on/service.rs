@@ -10,17 +10,17 @@ use std::{
 };
 use tower::util::Oneshot;
 use tower_service::Service;
-use tower_temporal_core::{BoxError, OnInner};
+use tower_temporal_core::{BoxError, SharedService};
 
 /// The service of [`on`](super::on): `applied` for the method `R`, `inner` for every other.
 pub struct On<R, S, A> {
-    inner: OnInner<S>,
+    inner: SharedService<S>,
     applied: A,
     method: PhantomData<fn() -> R>,
 }
 
 impl<R, S, A> On<R, S, A> {
-    pub(super) const fn new(inner: OnInner<S>, applied: A) -> Self {
+    pub(super) const fn new(inner: SharedService<S>, applied: A) -> Self {
         Self {
             inner,
             applied,
@@ -57,7 +57,7 @@ where
     type Response = Response<Either<B, Body>>;
     type Error = BoxError;
     type Future = EitherFuture<
-        Oneshot<OnInner<S>, Request<Body>>,
+        Oneshot<SharedService<S>, Request<Body>>,
         AppliedFuture<Oneshot<A, tonic::Request<R::Input>>>,
     >;
 

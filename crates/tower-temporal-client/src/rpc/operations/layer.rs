@@ -1,6 +1,6 @@
 use super::{Operations, RpcService};
 use tower_layer::Layer;
-use tower_temporal_core::{OnInner, Terminal};
+use tower_temporal_core::{SharedService, Terminal};
 
 /// Applies `layer` to the calls that no interceptor of the SDK sees. See the [module](super).
 ///
@@ -31,7 +31,7 @@ where
     fn layer(&self, inner: S) -> Self::Service {
         Operations {
             stack: self.stack.clone(),
-            inner: OnInner::new(inner),
+            inner: SharedService::new(inner),
         }
     }
 }

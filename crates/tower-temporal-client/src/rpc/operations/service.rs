@@ -4,21 +4,21 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Either;
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 use tower::{ServiceExt, util::Oneshot};
 use tower_service::Service;
-use tower_temporal_core::{self as core, BoxError, OnInner, call::Call};
+use tower_temporal_core::{self as core, BoxError, SharedService, call::Call};
 
 /// The future of a call that goes through a stack of operations: of each operation another, under one type.
-pub type Intercepted = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+pub type OperationsFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
 
 /// The service of [`operations`](super::operations()): `stack` for the calls of the table, `inner` for every other.
+#[derive(Debug)]
 pub struct Operations<T, S> {
     pub(super) stack: T,
-    pub(super) inner: OnInner<S>,
+    pub(super) inner: SharedService<S>,
 }
 
 impl<T: Clone, S> Clone for Operations<T, S> {
@@ -27,15 +27,6 @@ impl<T: Clone, S> Clone for Operations<T, S> {
             stack: self.stack.clone(),
             inner: self.inner.clone(),
         }
-    }
-}
-
-impl<T: fmt::Debug, S: fmt::Debug> fmt::Debug for Operations<T, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operations")
-            .field("stack", &self.stack)
-            .field("inner", &self.inner)
-            .finish()
     }
 }
 
@@ -50,7 +41,7 @@ where
 {
     type Response = Response<Either<B, Body>>;
     type Error = BoxError;
-    type Future = EitherFuture<Oneshot<OnInner<S>, Request<Body>>, Intercepted>;
+    type Future = EitherFuture<Oneshot<SharedService<S>, Request<Body>>, OperationsFuture>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))

@@ -1,6 +1,6 @@
 //! The table of operations that only the gRPC level sees, and what is generated from it.
 
-use super::{Intercepted, Operations};
+use super::{Operations, OperationsFuture};
 use crate::rpc::{Body, Rpc, operator_service, workflow_service};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -46,7 +46,7 @@ macro_rules! operations {
         pub(super) fn dispatch<T, S, B>(
             operations: &Operations<T, S>,
             request: Request<Body>,
-        ) -> Result<Intercepted, Request<Body>>
+        ) -> Result<OperationsFuture, Request<Body>>
         where
             T: RpcService,
             S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,

@@ -9,19 +9,19 @@ use tower_temporal_core::BoxError;
 pin_project! {
     /// Waits for a policy's answer.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Authorization<F> {
+    pub struct AsyncAuthorizeGateFuture<F> {
         #[pin]
         answer: F,
     }
 }
 
-impl<F> Authorization<F> {
+impl<F> AsyncAuthorizeGateFuture<F> {
     pub(super) const fn new(answer: F) -> Self {
         Self { answer }
     }
 }
 
-impl<F, E> Future for Authorization<F>
+impl<F, E> Future for AsyncAuthorizeGateFuture<F>
 where
     F: Future<Output = Result<(), E>>,
     E: Into<BoxError>,
@@ -33,8 +33,9 @@ where
     }
 }
 
-impl<F> fmt::Debug for Authorization<F> {
+impl<F> fmt::Debug for AsyncAuthorizeGateFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorization").finish_non_exhaustive()
+        f.debug_struct("AsyncAuthorizeGateFuture")
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-use super::Authorization;
+use super::AsyncAuthorizeGateFuture;
 use crate::{CallInfo, gate::Gate};
 use std::fmt;
 use tower_temporal_core::{BoxError, Operation, Request};
@@ -46,10 +46,10 @@ impl<A> AsyncAuthorizeGate<A> {
 
 impl<A: AsyncAuthorize> Gate for AsyncAuthorizeGate<A> {
     type Permit = ();
-    type Future = Authorization<A::Future>;
+    type Future = AsyncAuthorizeGateFuture<A::Future>;
 
     fn admit<O: Operation>(&self, request: &Request<O>) -> Self::Future {
-        Authorization::new(self.policy.authorize(request))
+        AsyncAuthorizeGateFuture::new(self.policy.authorize(request))
     }
 }
 

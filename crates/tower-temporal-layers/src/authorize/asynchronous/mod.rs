@@ -5,7 +5,7 @@ mod gate;
 mod layer;
 
 pub use self::{
-    future::Authorization,
+    future::AsyncAuthorizeGateFuture,
     gate::{AsyncAuthorize, AsyncAuthorizeGate},
     layer::AsyncAuthorizeLayer,
 };

@@ -10,7 +10,7 @@ use tower_temporal_core::{BoxError, Overloaded};
 
 /// Waits for a place among the calls with the same key.
 #[must_use = "futures do nothing unless polled"]
-pub struct ConcurrencyAdmission<K: LimitKey> {
+pub struct ConcurrencyGateFuture<K: LimitKey> {
     // Before the place, which counts who holds the semaphore.
     acquire: Option<Acquire>,
     admission: Option<Result<Option<Place<K>>, Overloaded>>,
@@ -18,7 +18,7 @@ pub struct ConcurrencyAdmission<K: LimitKey> {
 
 type Acquire = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
-impl<K: LimitKey> ConcurrencyAdmission<K> {
+impl<K: LimitKey> ConcurrencyGateFuture<K> {
     pub(super) const fn done(admission: Result<Option<Place<K>>, Overloaded>) -> Self {
         Self {
             acquire: None,
@@ -34,7 +34,10 @@ impl<K: LimitKey> ConcurrencyAdmission<K> {
     }
 }
 
-impl<K: LimitKey> Future for ConcurrencyAdmission<K> {
+/// The key is not pinned.
+impl<K: LimitKey> Unpin for ConcurrencyGateFuture<K> {}
+
+impl<K: LimitKey> Future for ConcurrencyGateFuture<K> {
     type Output = Result<Option<Place<K>>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -51,9 +54,9 @@ impl<K: LimitKey> Future for ConcurrencyAdmission<K> {
     }
 }
 
-impl<K: LimitKey> fmt::Debug for ConcurrencyAdmission<K> {
+impl<K: LimitKey> fmt::Debug for ConcurrencyGateFuture<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConcurrencyAdmission")
+        f.debug_struct("ConcurrencyGateFuture")
             .field("waits", &self.acquire.is_some())
             .finish_non_exhaustive()
     }

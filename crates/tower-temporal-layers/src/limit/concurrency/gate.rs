@@ -1,13 +1,17 @@
-use super::{ConcurrencyAdmission, Place, place::Keys};
+use super::{ConcurrencyGateFuture, Place, place::Keys};
 use crate::{gate::Gate, key::RequestKey, limit::LimitKey};
 use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 use tower_temporal_core::{Operation, Overloaded, Request};
 
 /// What a [`KeyedConcurrencyLimitLayer`](super::KeyedConcurrencyLimitLayer) or a
 /// [`ConcurrencyLimitLayer`](super::ConcurrencyLimitLayer) puts before every call.
+#[derive(Clone)]
 pub struct ConcurrencyGate<Q: RequestKey<Key: LimitKey>> {
     key: Q,
     keys: Arc<Keys<Q::Key>>,
+    /// Of a key that every call has: with it the key stays, and need not be made again by each call that finds no other.
+    _kept: Option<Arc<Place<Q::Key>>>,
     limit: usize,
     /// What is over the limit fails, and is told to come again after this long.
     sheds: Option<Duration>,
@@ -22,9 +26,19 @@ impl<Q: RequestKey<Key: LimitKey>> ConcurrencyGate<Q> {
         Self {
             key,
             keys: Arc::new(Keys::new()),
-            limit,
+            _kept: None,
+            // More could not be counted, and are never under way.
+            limit: limit.min(Semaphore::MAX_PERMITS),
             sheds: None,
             long_polls: false,
+        }
+    }
+
+    /// Keeps `key`, though no call with it may be under way.
+    pub(super) fn keeping(self, key: Q::Key) -> Self {
+        Self {
+            _kept: Some(Arc::new(self.keys.place(key, self.limit))),
+            ..self
         }
     }
 
@@ -45,35 +59,23 @@ impl<Q: RequestKey<Key: LimitKey>> ConcurrencyGate<Q> {
 
 impl<Q: RequestKey<Key: LimitKey>> Gate for ConcurrencyGate<Q> {
     type Permit = Option<Place<Q::Key>>;
-    type Future = ConcurrencyAdmission<Q::Key>;
+    type Future = ConcurrencyGateFuture<Q::Key>;
 
     fn admit<O: Operation>(&self, request: &Request<O>) -> Self::Future {
         let is_limited = self.long_polls || !O::is_long_poll(request);
         let Some(key) = is_limited.then(|| self.key.key(request)).flatten() else {
-            return ConcurrencyAdmission::done(Ok(None));
+            return ConcurrencyGateFuture::done(Ok(None));
         };
         let mut place = self.keys.place(key, self.limit);
         match place.semaphore().try_acquire_owned() {
             Ok(permit) => {
                 place.permit(permit);
-                ConcurrencyAdmission::done(Ok(Some(place)))
+                ConcurrencyGateFuture::done(Ok(Some(place)))
             }
-            Err(_) if self.sheds.is_some() => ConcurrencyAdmission::done(Err(Overloaded {
+            Err(_) if self.sheds.is_some() => ConcurrencyGateFuture::done(Err(Overloaded {
                 retry_after: self.sheds,
             })),
-            Err(_) => ConcurrencyAdmission::waiting(place),
-        }
-    }
-}
-
-impl<Q: RequestKey<Key: LimitKey> + Clone> Clone for ConcurrencyGate<Q> {
-    fn clone(&self) -> Self {
-        Self {
-            key: self.key.clone(),
-            keys: self.keys.clone(),
-            limit: self.limit,
-            sheds: self.sheds,
-            long_polls: self.long_polls,
+            Err(_) => ConcurrencyGateFuture::waiting(place),
         }
     }
 }
@@ -220,6 +222,23 @@ mod tests {
         limited.admit(&request(None)).await.unwrap_err();
         drop(waiting);
         limited.admit(&request(None)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_limit_can_be_as_high_as_one_likes() {
+        let gate = ConcurrencyGate::new(usize::MAX, key);
+        gate.admit(&request(Some("a"))).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_that_every_call_has_stays() {
+        let gate = ConcurrencyGate::new(1, EveryCall).keeping(());
+        let first = gate.admit(&request(None)).await.unwrap();
+        let gate = gate.shed(Duration::from_secs(1));
+        gate.admit(&request(None)).await.unwrap_err();
+        drop(first);
+        assert_eq!(gate.keys.len(), 1);
+        gate.admit(&request(None)).await.unwrap();
     }
 
     #[tokio::test]

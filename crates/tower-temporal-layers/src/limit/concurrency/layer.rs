@@ -42,7 +42,7 @@ impl ConcurrencyLimitLayer {
     #[track_caller]
     pub fn new(calls: usize) -> Self {
         Self {
-            gate: ConcurrencyGate::new(calls, EveryCall),
+            gate: ConcurrencyGate::new(calls, EveryCall).keeping(()),
         }
     }
 

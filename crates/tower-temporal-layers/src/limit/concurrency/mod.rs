@@ -6,7 +6,7 @@ mod layer;
 mod place;
 
 pub use self::{
-    future::ConcurrencyAdmission,
+    future::ConcurrencyGateFuture,
     gate::ConcurrencyGate,
     layer::{ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer},
     place::Place,

@@ -14,7 +14,7 @@ use tower_temporal_core::{BoxError, Overloaded};
 pin_project! {
     /// Waits for the rate limit of a key.
     #[must_use = "futures do nothing unless polled"]
-    pub struct RateAdmission<K: LimitKey> {
+    pub struct RateGateFuture<K: LimitKey> {
         #[pin]
         state: State<K>,
     }
@@ -29,7 +29,7 @@ pin_project! {
     }
 }
 
-impl<K: LimitKey> RateAdmission<K> {
+impl<K: LimitKey> RateGateFuture<K> {
     pub(super) const fn admitted() -> Self {
         Self {
             state: State::Admitted,
@@ -53,7 +53,7 @@ impl<K: LimitKey> RateAdmission<K> {
     }
 }
 
-impl<K: LimitKey> Future for RateAdmission<K> {
+impl<K: LimitKey> Future for RateGateFuture<K> {
     type Output = Result<(), BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -75,8 +75,8 @@ impl<K: LimitKey> Future for RateAdmission<K> {
     }
 }
 
-impl<K: LimitKey> fmt::Debug for RateAdmission<K> {
+impl<K: LimitKey> fmt::Debug for RateGateFuture<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateAdmission").finish_non_exhaustive()
+        f.debug_struct("RateGateFuture").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-use super::RateAdmission;
+use super::RateGateFuture;
 use crate::{
     gate::Gate,
     key::RequestKey,
@@ -19,6 +19,7 @@ use std::{
 use tower_temporal_core::{Operation, Request};
 
 /// What a [`KeyedRateLimitLayer`](super::KeyedRateLimitLayer) puts before every call.
+#[derive(Clone)]
 pub struct RateGate<Q: RequestKey<Key: LimitKey>> {
     key: Q,
     limiter: Arc<Limiter<Q::Key>>,
@@ -44,26 +45,16 @@ impl<Q: RequestKey<Key: LimitKey>> RateGate<Q> {
 
 impl<Q: RequestKey<Key: LimitKey>> Gate for RateGate<Q> {
     type Permit = ();
-    type Future = RateAdmission<Q::Key>;
+    type Future = RateGateFuture<Q::Key>;
 
     fn admit<O: Operation>(&self, request: &Request<O>) -> Self::Future {
         let Some(key) = self.key.key(request) else {
-            return RateAdmission::admitted();
+            return RateGateFuture::admitted();
         };
         match self.limiter.check(&key) {
-            Ok(()) => RateAdmission::admitted(),
-            Err(wait) if self.sheds => RateAdmission::refused(overloaded(wait)),
-            Err(wait) => RateAdmission::waiting(key, self.limiter.clone(), wait),
-        }
-    }
-}
-
-impl<Q: RequestKey<Key: LimitKey> + Clone> Clone for RateGate<Q> {
-    fn clone(&self) -> Self {
-        Self {
-            key: self.key.clone(),
-            limiter: self.limiter.clone(),
-            sheds: self.sheds,
+            Ok(()) => RateGateFuture::admitted(),
+            Err(wait) if self.sheds => RateGateFuture::refused(overloaded(wait)),
+            Err(wait) => RateGateFuture::waiting(key, self.limiter.clone(), wait),
         }
     }
 }

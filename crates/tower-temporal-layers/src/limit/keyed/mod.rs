@@ -4,4 +4,4 @@ mod future;
 mod gate;
 mod layer;
 
-pub use self::{future::RateAdmission, gate::RateGate, layer::KeyedRateLimitLayer};
+pub use self::{future::RateGateFuture, gate::RateGate, layer::KeyedRateLimitLayer};
