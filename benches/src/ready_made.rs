@@ -17,7 +17,9 @@ use tower_temporal::{
     authorize::AuthorizeLayer,
     catch_panic::CatchPanicLayer,
     client::{ClientOutboundService, Interceptor},
-    limit::{KeyedConcurrencyLimitLayer, KeyedRateLimitLayer, RateLimitLayer},
+    limit::{
+        ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer, KeyedRateLimitLayer, RateLimitLayer,
+    },
     map_error::{Failed, MapErrorLayer},
     metrics::MetricsLayer,
     otel::OtelLayer,
@@ -76,6 +78,10 @@ pub(crate) fn cases(runtime: &Rc<Runtime>) -> Vec<Case> {
         (
             "RateLimitLayer",
             interceptor(RateLimitLayer::new(UNLIMITED, second)),
+        ),
+        (
+            "ConcurrencyLimitLayer",
+            interceptor(ConcurrencyLimitLayer::new(UNLIMITED as usize)),
         ),
         (
             "KeyedRateLimitLayer",
