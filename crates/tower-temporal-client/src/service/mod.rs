@@ -5,8 +5,7 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use temporalio_client::{Client, WorkflowStartOptions};
-//! use temporalio_common::protos::temporal::api::enums::v1::WorkflowIdReusePolicy;
+//! use temporalio_client::{Client, WorkflowIdReusePolicy, WorkflowStartOptions};
 //! use tower::{BoxError, ServiceBuilder, retry::RetryLayer};
 //! use tower_temporal_client::service::{
 //!     ClientService, ClientServiceExt, IdempotentRetry, QueryWorkflow, StartWorkflow,
