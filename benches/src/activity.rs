@@ -1,7 +1,7 @@
 //! Activities of a worker that is given its tasks in this process, one after the other.
 
 use crate::{Case, Variant, pass::with_stack, variants};
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 use temporalio_client::ClientOptions;
 use temporalio_macros::activities;
 use temporalio_sdk::{
@@ -35,18 +35,18 @@ pub(crate) fn cases(runtime: &Rc<Runtime>) -> Vec<Case> {
 }
 
 fn execute_activity(runtime: Rc<Runtime>, variant: Variant) -> Case {
-    // The worker is started with the first call: an idle one would take part in what the other cases measure.
-    let started: RefCell<Option<(LocalSet, Frontend)>> = RefCell::default();
-    Case::new("activity: execute_activity", variant, move |calls| {
-        let mut started = started.borrow_mut();
-        let (worker, frontend) = started.get_or_insert_with(|| start(&runtime, variant));
-        runtime.block_on(worker.run_until(async {
-            for _ in 0..calls {
-                let task = activity_task(Activities::double.name(), [json(&2)]);
-                let outcome = frontend.run_activity(TASK_QUEUE, task).await;
-                assert_eq!(outcome, ActivityOutcome::completed([json(&4)]));
-            }
-        }));
+    Case::new("activity: execute_activity", variant, move || {
+        let runtime = runtime.clone();
+        let (worker, frontend) = start(&runtime, variant);
+        move |calls| {
+            runtime.block_on(worker.run_until(async {
+                for _ in 0..calls {
+                    let task = activity_task(Activities::double.name(), [json(&2)]);
+                    let outcome = frontend.run_activity(TASK_QUEUE, task).await;
+                    assert_eq!(outcome, ActivityOutcome::completed([json(&4)]));
+                }
+            }));
+        }
     })
 }
 

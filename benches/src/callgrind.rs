@@ -7,7 +7,7 @@ use crate::Case;
 use anyhow::{Context, Result, bail};
 use std::{fs, hint::black_box, path::Path, process::Command};
 
-const CALLS: u32 = 500;
+const CALLS: u32 = 100;
 /// A copy takes more instructions or fewer with the alignment of what it copies, so each count is the mean over some
 /// positions of the stack. The environment is below it.
 const STACKS: [usize; 4] = [0, 16, 32, 48];
@@ -18,10 +18,10 @@ const COUNTED: &str = "benches::callgrind::counted";
 const NEXT_CASE: &str = "benches::callgrind::next_case";
 
 /// Runs the cases for callgrind to see.
-pub fn run(cases: &[Case]) {
+pub fn run(cases: Vec<Case>) {
     for case in cases {
         case.run(case.step);
-        counted(case);
+        counted(&case);
         next_case();
     }
 }

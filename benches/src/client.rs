@@ -21,24 +21,28 @@ pub(crate) fn cases(runtime: &Rc<Runtime>) -> Vec<Case> {
 }
 
 fn cancel_workflow(runtime: Rc<Runtime>, variant: Variant) -> Case {
-    let client = runtime.block_on(connect(interceptors(variant)));
-    let handle = client.get_workflow_handle::<UntypedWorkflow>("order-1");
-    Case::new("client: cancel_workflow", variant, move |calls| {
-        runtime.block_on(async {
-            for _ in 0..calls {
-                handle
-                    .cancel(WorkflowCancelOptions::default())
-                    .await
-                    .expect("the server answers");
-            }
-        });
+    Case::new("client: cancel_workflow", variant, move || {
+        let runtime = runtime.clone();
+        let client = runtime.block_on(connect(interceptors(variant)));
+        let handle = client.get_workflow_handle::<UntypedWorkflow>("order-1");
+        move |calls| {
+            runtime.block_on(async {
+                for _ in 0..calls {
+                    handle
+                        .cancel(WorkflowCancelOptions::default())
+                        .await
+                        .expect("the server answers");
+                }
+            });
+        }
     })
 }
 
 fn start_workflow(runtime: Rc<Runtime>, variant: Variant) -> Case {
-    let client = runtime.block_on(connect(interceptors(variant)));
-    Case::new("client: start_workflow", variant, move |calls| {
-        runtime.block_on(start(&client, calls));
+    Case::new("client: start_workflow", variant, move || {
+        let runtime = runtime.clone();
+        let client = runtime.block_on(connect(interceptors(variant)));
+        move |calls| runtime.block_on(start(&client, calls))
     })
 }
 

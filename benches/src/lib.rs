@@ -10,6 +10,7 @@ pub mod ready_made;
 mod workflow;
 
 use std::{
+    cell::OnceCell,
     fmt,
     path::{Path, PathBuf},
     rc::Rc,
@@ -50,22 +51,31 @@ pub struct Case {
     pub variant: Variant,
     /// Calls are made in multiples of this.
     pub step: u32,
-    calls: Box<dyn Fn(u32)>,
+    prepare: Box<dyn Fn() -> Calls>,
+    calls: OnceCell<Calls>,
 }
 
+/// Makes the call so many times, one after the other.
+type Calls = Box<dyn Fn(u32)>;
+
 impl Case {
-    fn new(scenario: &'static str, variant: Variant, calls: impl Fn(u32) + 'static) -> Self {
+    /// `prepare` is called once, and only if the case is run: what is there beside a case takes part in what it measures.
+    fn new<C>(scenario: &'static str, variant: Variant, prepare: impl Fn() -> C + 'static) -> Self
+    where
+        C: Fn(u32) + 'static,
+    {
         Self {
             scenario,
             variant,
             step: 1,
-            calls: Box::new(calls),
+            prepare: Box::new(move || Box::new(prepare())),
+            calls: OnceCell::new(),
         }
     }
 
     /// Makes the call so many times, one after the other.
     pub fn run(&self, calls: u32) {
-        (self.calls)(calls);
+        self.calls.get_or_init(&self.prepare)(calls);
     }
 }
 

@@ -135,13 +135,16 @@ fn case(
     with_value: bool,
 ) -> Case {
     let runtime = runtime.clone();
-    let client = runtime.block_on(client::connect(vec![interceptor]));
-    Case::new(SCENARIO, Variant::Layer(name), move |calls| {
-        let calls = start(&client, calls);
-        if with_value {
-            runtime.block_on(UserId::scope("alice".to_owned(), calls));
-        } else {
-            runtime.block_on(calls);
+    Case::new(SCENARIO, Variant::Layer(name), move || {
+        let runtime = runtime.clone();
+        let client = runtime.block_on(client::connect(vec![interceptor.clone()]));
+        move |calls| {
+            let calls = start(&client, calls);
+            if with_value {
+                runtime.block_on(UserId::scope("alice".to_owned(), calls));
+            } else {
+                runtime.block_on(calls);
+            }
         }
     })
 }

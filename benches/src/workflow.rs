@@ -85,29 +85,32 @@ fn replay(
     variant: Variant,
     history: &History,
 ) -> Case {
-    let mut options = WorkflowReplayerOptions::new()
-        .register_workflow::<Timers>()
-        .and_then(|options| options.register_workflow::<Signals>())
-        .expect("their names differ");
-    for interceptor in interceptors(variant) {
-        options = options.workflow_interceptor(interceptor);
-    }
-    let replayer = WorkflowReplayer::new(options.build()).expect("the options are valid");
     let runtime = runtime.clone();
     let history = history.clone();
-    let run = move |calls| {
-        runtime.block_on(async {
-            for _ in 0..calls / CALLS {
-                replayer
-                    .replay_workflow(WorkflowHistory::from(history.clone()))
-                    .await
-                    .expect("the history is the workflow's");
-            }
-        });
+    let prepare = move || {
+        let mut options = WorkflowReplayerOptions::new()
+            .register_workflow::<Timers>()
+            .and_then(|options| options.register_workflow::<Signals>())
+            .expect("their names differ");
+        for interceptor in interceptors(variant) {
+            options = options.workflow_interceptor(interceptor);
+        }
+        let replayer = WorkflowReplayer::new(options.build()).expect("the options are valid");
+        let (runtime, history) = (runtime.clone(), history.clone());
+        move |calls| {
+            runtime.block_on(async {
+                for _ in 0..calls / CALLS {
+                    replayer
+                        .replay_workflow(WorkflowHistory::from(history.clone()))
+                        .await
+                        .expect("the history is the workflow's");
+                }
+            });
+        }
     };
     Case {
         step: CALLS,
-        ..Case::new(scenario, variant, run)
+        ..Case::new(scenario, variant, prepare)
     }
 }
 

@@ -39,7 +39,7 @@ fn main() -> Result<()> {
         return memory::report(variant);
     }
     let quick = env::args().any(|argument| argument == "--quick");
-    let turns = if quick { 6 } else { 30 };
+    let turns = if quick { 3 } else { 30 };
     let runtime = tokio::runtime::Runtime::new()?;
     let rounds = runtime.block_on(measure(turns))?;
     let memory = if quick {

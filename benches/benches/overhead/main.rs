@@ -17,7 +17,7 @@ fn main() -> Result<()> {
     let has = |flag: &str| env::args().any(|argument| argument == flag);
     let cases = cases();
     if has(UNDER_CALLGRIND) {
-        callgrind::run(&cases);
+        callgrind::run(cases);
         return Ok(());
     }
 

@@ -6,7 +6,7 @@ const CALLS: u32 = 2000;
 
 fn main() {
     let counts: Vec<_> = cases()
-        .iter()
+        .into_iter()
         .map(|case| {
             case.run(case.step);
             let counted = allocation_counter::measure(|| case.run(CALLS));
