@@ -1,7 +1,7 @@
 //! Calls into activities, in a real worker's stack.
 
 use crate::{
-    fixtures::{ACTIVITY_ID, Work, worker},
+    fixtures::{ACTIVITY_ID, Work, until_cancelled, worker},
     layers::{Deny, Record, Seen},
     support::{client, in_history, json, unique, with_worker},
 };
@@ -356,12 +356,7 @@ async fn a_cancelled_activity_passes_through_layers_that_box() {
     let body = move |ctx: ActivityContext, _| {
         sender.send(()).unwrap();
         async move {
-            while !ctx.is_cancelled() {
-                // The answer to a heartbeat carries the cancellation.
-                ctx.record_heartbeat("alive".to_owned()).await?;
-                let pause = tokio::time::sleep(Duration::from_millis(50));
-                futures::future::select(Box::pin(ctx.cancelled()), Box::pin(pause)).await;
-            }
+            until_cancelled(&ctx).await;
             Err(ActivityError::cancelled_with_details(
                 "cleaned up".to_owned(),
             ))

@@ -1,7 +1,7 @@
 //! Activities that tower services do.
 
 use crate::{
-    fixtures::{ACTIVITY_ID, Activities, Work},
+    fixtures::{ACTIVITY_ID, Activities, Work, until_cancelled},
     layers::Record,
     support::{client, plain_client, unique, with_worker},
 };
@@ -260,10 +260,7 @@ async fn a_service_can_notice_its_cancellation() {
         async move {
             let context = call.context().unwrap();
             sender.send(()).unwrap();
-            while !context.is_cancelled() {
-                context.record_heartbeat(()).await?;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            until_cancelled(context).await;
             Ok::<_, BoxError>("noticed".to_owned())
         }
     });
@@ -296,11 +293,7 @@ async fn a_service_that_does_not_notice_is_dropped() {
             let _dropped = Dropped(sender.clone());
             // Heartbeats tell the worker of the cancellation; this service does not ask.
             let context = call.context().unwrap().clone();
-            tokio::spawn(async move {
-                while context.record_heartbeat(()).await.is_ok() && !context.is_cancelled() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            });
+            tokio::spawn(async move { until_cancelled(&context).await });
             sender.send("started").unwrap();
             pending::<Result<String, BoxError>>().await
         }

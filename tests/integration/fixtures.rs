@@ -9,6 +9,15 @@ use temporalio_sdk::{
     WorkflowContextView, WorkflowResult,
     activities::{ActivityContext, ActivityError},
 };
+use tower_temporal::ContextKey;
+
+/// The user a call is made for.
+pub(crate) struct UserId;
+
+impl ContextKey for UserId {
+    type Value = String;
+    const HEADER: &'static str = "user-id";
+}
 
 /// A workflow with a signal, a query and an update. It runs until it is closed.
 #[workflow]
@@ -127,6 +136,18 @@ impl Work {
         Ok(ctx
             .execute_activity(Activities::work, input, options)
             .await?)
+    }
+}
+
+/// Heartbeats until the activity is cancelled: the answer to a heartbeat carries the cancellation.
+pub(crate) async fn until_cancelled(ctx: &ActivityContext) {
+    while !ctx.is_cancelled() {
+        let heartbeat = ctx.record_heartbeat("alive".to_owned());
+        heartbeat.await.expect("a text can be encoded");
+        tokio::select! {
+            () = ctx.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
     }
 }
 

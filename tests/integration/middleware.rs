@@ -4,7 +4,7 @@ use crate::{
     activity::with_activity,
     fixtures::{Basket, Work, worker},
     layers::{Lines, Record, trace},
-    support::{client, eventually, history, plain_client, unique, with_worker},
+    support::{client, client_of, eventually, history, plain_client, unique, with_worker},
 };
 use futures::future::{pending, ready};
 use std::{
@@ -38,13 +38,6 @@ use tower_temporal::{
     client::{ClientOutboundService, SignalWorkflow, StartWorkflow},
     on,
 };
-
-pub(crate) async fn client_of<L>(layer: L) -> Client
-where
-    L: Layer<Terminal, Service: ClientOutboundService> + 'static,
-{
-    client(Interceptors::builder().client(layer).build()).await
-}
 
 /// Starts a workflow that nobody runs.
 pub(crate) async fn start(client: &Client, id: &str) -> Result<(), WorkflowStartError> {

@@ -2,7 +2,7 @@
 
 use crate::{
     python::PythonWorker,
-    support::{client, in_history, plain_client, unique, with_worker},
+    support::{PATIENCE, client, in_history, patiently, plain_client, unique, with_worker},
 };
 use opentelemetry::{
     Context, KeyValue,
@@ -32,8 +32,6 @@ use tower_temporal::{
     Interceptors,
     otel::{OtelLayer, WorkflowIdGenerator},
 };
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 type Run<W> = <W as WorkflowImplementation>::Run;
 
@@ -237,9 +235,7 @@ impl Exported {
         let context = Context::new().with_span(span);
         let context = context.with_baggage([KeyValue::new("tenant", "acme")]);
         let test = test.with_context(context.clone());
-        let output = tokio::time::timeout(PATIENCE, test)
-            .await
-            .expect("the test should not hang");
+        let output = patiently("what runs in a span", test).await;
         context.span().end();
         output
     }

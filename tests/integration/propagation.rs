@@ -2,7 +2,10 @@
 //!
 //! Nexus has a test of its own, in `workflow/nexus.rs`.
 
-use crate::support::{client, plain_client, unique, with_worker};
+use crate::{
+    fixtures::UserId,
+    support::{client, plain_client, unique, with_worker},
+};
 use std::{collections::BTreeMap, time::Duration};
 use temporalio_client::{
     Client, WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowHandle,
@@ -23,13 +26,6 @@ use tower_temporal::{
     propagation::{ContextKey, PropagationLayer},
     workflow::{ContextScope, ContextValues},
 };
-
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
-}
 
 fn interceptors() -> Interceptors {
     Interceptors::builder()

@@ -8,6 +8,7 @@
 //! ```
 
 use crate::{
+    support::patiently,
     workflow::{
         everything,
         layers::Log,
@@ -44,7 +45,7 @@ pub(crate) async fn replay(
         .build();
     let replayer = WorkflowReplayer::new(options)?;
     let replay = replayer.replay_workflow(history);
-    crate::misbehaving::patiently("the replay", replay).await
+    patiently("the replay", replay).await
 }
 
 /// A workflow whose history is checked in.

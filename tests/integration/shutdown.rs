@@ -4,10 +4,13 @@
 
 use crate::{
     activity::with_activity,
-    fixtures::{Work, worker},
-    middleware::{client_of, count, start, wait_in_vain},
-    misbehaving::{Witness, patiently},
-    support::{client, eventually, in_history, json, plain_client, unique, with_worker},
+    fixtures::{Work, until_cancelled, worker},
+    middleware::{count, start, wait_in_vain},
+    misbehaving::Witness,
+    support::{
+        client, client_of, eventually, in_history, json, patiently, plain_client, unique,
+        with_worker,
+    },
 };
 use std::{sync::Arc, time::Duration};
 use temporalio_client::{WorkflowCancelOptions, WorkflowStartOptions};
@@ -20,16 +23,9 @@ use tower_temporal::{
     from_fn, on,
 };
 
-/// Heartbeats until it is cancelled.
-async fn until_cancelled(ctx: ActivityContext) -> Result<String, ActivityError> {
-    while !ctx.is_cancelled() {
-        // The answer to a heartbeat carries the cancellation.
-        ctx.record_heartbeat("alive".to_owned()).await?;
-        tokio::select! {
-            () = ctx.cancelled() => {}
-            () = tokio::time::sleep(Duration::from_millis(50)) => {}
-        }
-    }
+/// Runs until it is cancelled.
+async fn cancelled(ctx: ActivityContext) -> Result<String, ActivityError> {
+    until_cancelled(&ctx).await;
     Err(ActivityError::cancelled_with_details(
         "cleaned up".to_owned(),
     ))
@@ -64,7 +60,7 @@ async fn a_cancelled_activity_ends_as_cancelled_through_a_stack_that_waits_befor
             let presence = body.enter();
             async move {
                 let _presence = presence;
-                until_cancelled(ctx).await
+                cancelled(ctx).await
             }
         }
     };

@@ -11,12 +11,21 @@ use temporalio_common::protos::temporal::api::{
     history::v1::{HistoryEvent, history_event::Attributes},
 };
 use temporalio_sdk::{Runtime, Worker, WorkerOptions};
-use tower_temporal::Interceptors;
+use tower_layer::Layer;
+use tower_temporal::{Interceptors, Terminal, client::ClientOutboundService};
 use tower_temporal_test::DevServer;
 
 /// A client of the shared server, with `interceptors`.
 pub(crate) async fn client(interceptors: Interceptors) -> Client {
     client_with(|options| options.plugin(interceptors)).await
+}
+
+/// A client of the shared server, with this one stack.
+pub(crate) async fn client_of<L>(layer: L) -> Client
+where
+    L: Layer<Terminal, Service: ClientOutboundService> + 'static,
+{
+    client(Interceptors::builder().client(layer).build()).await
 }
 
 /// A client of the shared server without any interceptor.
@@ -80,14 +89,27 @@ pub(crate) async fn with_worker_on<T>(
         shut_down();
         output
     };
-    let (ran, output) = tokio::join!(worker.run(), test);
+    // In a box: unoptimised, what a test awaits is large, and it would be on the stack once for each move.
+    let both = Box::pin(async { tokio::join!(worker.run(), test) });
+    let (ran, output) = tokio::time::timeout(3 * PATIENCE, both)
+        .await
+        .expect("the test and its worker should not hang");
     ran.expect("the worker ran until it was shut down");
     output
 }
 
+/// How long something may take before it is said to hang.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Fails a test that hangs.
+pub(crate) async fn patiently<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, Box::pin(wait))
+        .await
+        .unwrap_or_else(|_| panic!("this hangs: {what}"))
+}
+
 /// Asks again and again until there is an answer: for what the server shows only after a while.
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    const PATIENCE: Duration = Duration::from_secs(30);
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask().await {

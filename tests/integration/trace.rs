@@ -1,7 +1,7 @@
 //! Spans around calls, as the code inside them sees them, and what is written of them.
 
 use crate::{
-    fixtures::{self, ACTIVITY_ID, Basket, Work},
+    fixtures::{self, ACTIVITY_ID, Basket, Work, until_cancelled},
     support::{client, unique, with_worker},
     workflow::subject::{Step, Subject},
     written::{self, Line},
@@ -105,12 +105,7 @@ fn worker(queue: &str) -> WorkerOptions {
             ("fail", _) => Err(failure(ApplicationErrorCategory::Unspecified).into()),
             ("fail benignly", _) => Err(failure(ApplicationErrorCategory::Benign).into()),
             ("wait", _) => {
-                // The answer to a heartbeat carries the cancellation.
-                while !ctx.is_cancelled() {
-                    ctx.record_heartbeat("alive".to_owned()).await?;
-                    let pause = tokio::time::sleep(Duration::from_millis(50));
-                    futures::future::select(Box::pin(ctx.cancelled()), Box::pin(pause)).await;
-                }
+                until_cancelled(&ctx).await;
                 Err(ActivityError::cancelled())
             }
             _ => Ok(input),

@@ -1,9 +1,9 @@
 //! Deadlines in workflows, kept by workflow timers.
 
 use crate::{
-    misbehaving::patiently,
+    fixtures::until_cancelled,
     replay::replay,
-    support::{client, unique, with_worker},
+    support::{client, patiently, unique, with_worker},
 };
 use std::time::Duration;
 use temporalio_client::{
@@ -31,13 +31,8 @@ impl Activities {
     /// Runs until it is cancelled.
     #[activity]
     async fn forever(ctx: ActivityContext) -> Result<String, ActivityError> {
-        loop {
-            ctx.record_heartbeat(()).await?;
-            tokio::select! {
-                () = ctx.cancelled() => return Err(ActivityError::cancelled()),
-                () = tokio::time::sleep(Duration::from_millis(50)) => {}
-            }
-        }
+        until_cancelled(&ctx).await;
+        Err(ActivityError::cancelled())
     }
 
     #[activity]

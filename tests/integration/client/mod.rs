@@ -13,7 +13,7 @@ mod workflows;
 use crate::{
     fixtures::{self, Basket},
     layers::{Deny, Record, Seen},
-    support::{client, eventually, plain_client, unique, with_worker},
+    support::{client_of, eventually, plain_client, unique, with_worker},
 };
 use std::{
     any::TypeId,
@@ -37,8 +37,8 @@ use tokio::sync::mpsc;
 use tonic::{Code, Status};
 use tower::ServiceBuilder;
 use tower_temporal::{
-    Category, Denied, Interceptors, Next, Operation, Request, Target,
-    client::{ClientOutboundService, OPERATIONS, StartWorkflow},
+    Category, Denied, Next, Operation, Request, Target,
+    client::{OPERATIONS, StartWorkflow},
     from_fn,
 };
 
@@ -157,14 +157,6 @@ async fn with_case<C: Case>(test: impl AsyncFnOnce(C)) {
     } else {
         test.await;
     }
-}
-
-/// A client with this one stack.
-async fn client_of<L>(layer: L) -> Client
-where
-    L: tower_layer::Layer<tower_temporal::Terminal, Service: ClientOutboundService> + 'static,
-{
-    client(Interceptors::builder().client(layer).build()).await
 }
 
 async fn is_seen<C: Case>() {

@@ -1,9 +1,9 @@
 //! In an activity's inbound stack. The attempt fails and is tried again, in the worker's only slot.
 
-use super::{How, Spawn, Witness, answer, keep, misbehave, patiently};
+use super::{How, Spawn, Witness, answer, keep, misbehave};
 use crate::{
-    fixtures::{Work, worker},
-    support::{client, history, unique, with_worker},
+    fixtures::{UserId, Work, worker},
+    support::{client, history, patiently, unique, with_worker},
 };
 use futures::future::pending;
 use std::sync::{Arc, Mutex};
@@ -226,13 +226,6 @@ async fn a_request_that_is_kept_fails_once_its_attempt_has_ended() {
         },
     )
     .await;
-}
-
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
 }
 
 #[tokio::test]

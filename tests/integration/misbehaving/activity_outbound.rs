@@ -1,9 +1,9 @@
 //! In an activity's outbound stack. The activity sees an error, or panics, and is tried again in the worker's only slot.
 
 use super::{
-    How, KEPT, Misbehave, Spawn, Witness, activity::bench, answer, keep, misbehave, patiently,
-    twice,
+    How, KEPT, Misbehave, Spawn, Witness, activity::bench, answer, keep, misbehave, twice,
 };
+use crate::support::patiently;
 use futures::future::BoxFuture;
 use std::time::Duration;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};

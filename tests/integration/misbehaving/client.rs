@@ -1,9 +1,9 @@
 //! In a client's stack. A call that goes wrong fails, or panics to its caller; the next call of the same client works.
 
-use super::{How, KEPT, Misbehave, Spawn, Witness, answer, keep, misbehave, patiently, twice};
+use super::{How, KEPT, Misbehave, Spawn, Witness, answer, keep, misbehave, twice};
 use crate::{
     fixtures::Basket,
-    support::{client, client_with, eventually, history, plain_client, unique},
+    support::{client, client_with, eventually, history, patiently, plain_client, unique},
 };
 use futures::FutureExt;
 use std::{error::Error, panic::AssertUnwindSafe, time::Duration};

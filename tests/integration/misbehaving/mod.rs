@@ -31,7 +31,6 @@ use std::{
         atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -40,16 +39,6 @@ use tower_temporal::{
     core::{FromFnLayer, OnLayer},
     from_fn, on,
 };
-
-/// How long something may take before it is said to hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Fails a test that hangs.
-pub(crate) async fn patiently<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("this hangs: {what}"))
-}
 
 /// What a [`Misbehave`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Ready-made layers in the stack of a worker's activities.
 
-use super::{Memory, UserId};
+use super::Memory;
 use crate::{
     activity::with_activity,
-    fixtures::{Activities, Work, worker},
+    fixtures::{Activities, UserId, Work, worker},
     support::{client, history, unique, with_worker},
 };
 use std::{

@@ -1,9 +1,9 @@
 //! Ready-made layers in the stack of a client.
 
-use super::UserId;
 use crate::{
-    middleware::{client_of, count, start, wait_in_vain},
-    support::{plain_client, unique},
+    fixtures::UserId,
+    middleware::{count, start, wait_in_vain},
+    support::{client_of, plain_client, unique},
 };
 use std::{
     sync::{

@@ -1,7 +1,8 @@
 //! All ready-made layers at once, around the workflow that makes every call.
 
-use super::{Memory, UserId};
+use super::Memory;
 use crate::{
+    fixtures::UserId,
     metrics::Exported,
     workflow::{
         everything::{SAID, everything},

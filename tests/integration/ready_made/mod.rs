@@ -7,18 +7,7 @@ mod workflows;
 
 use moka::future::Cache;
 use std::convert::Infallible;
-use tower_temporal::{
-    ContextKey,
-    dedup::{Payload, Store},
-};
-
-/// The user a call is made for.
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
-}
+use tower_temporal::dedup::{Payload, Store};
 
 /// A store in memory.
 #[derive(Clone)]

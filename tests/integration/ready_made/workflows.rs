@@ -1,8 +1,7 @@
 //! Ready-made layers in the stacks of workflows.
 
-use super::UserId;
 use crate::{
-    fixtures::{Basket, worker},
+    fixtures::{Basket, UserId, worker},
     support::{client, unique, with_worker},
 };
 use std::collections::BTreeMap;

@@ -5,7 +5,10 @@
 //! the context of its caller.
 
 use super::proxy::{Fault, Proxy};
-use crate::support::{unique, with_worker};
+use crate::{
+    fixtures::UserId,
+    support::{unique, with_worker},
+};
 use futures::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,13 +40,6 @@ use tower_temporal_test::DevServer;
 
 const WORKFLOWS: usize = 6;
 const STEPS: u32 = 4;
-
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
-}
 
 /// One attempt of an activity, as the activity saw it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

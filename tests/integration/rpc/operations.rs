@@ -2,7 +2,7 @@
 
 use super::{channel, client_of, options};
 use crate::{
-    fixtures::{Work, worker},
+    fixtures::{UserId, Work, until_cancelled, worker},
     support::{eventually, in_history, unique, with_worker},
 };
 use futures::TryStreamExt;
@@ -50,13 +50,6 @@ use tower_temporal::{
 use tower_temporal_test::DevServer;
 use tracing::Span;
 
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
-}
-
 /// Of every call but long polls.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -79,13 +72,7 @@ impl Standalone {
 
     #[activity]
     async fn forever(ctx: ActivityContext) -> Result<(), ActivityError> {
-        while !ctx.is_cancelled() {
-            ctx.record_heartbeat(()).await?;
-            tokio::select! {
-                () = ctx.cancelled() => {}
-                () = tokio::time::sleep(Duration::from_millis(100)) => {}
-            }
-        }
+        until_cancelled(&ctx).await;
         Err(ActivityError::cancelled())
     }
 }

@@ -33,10 +33,7 @@ async fn every_call_about_standalone_activities() {
     let queue = unique("service-activities");
     let worker = fixtures::worker(&queue, async |ctx, input| {
         if input == "wait" {
-            while !ctx.is_cancelled() {
-                ctx.record_heartbeat(()).await?;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            fixtures::until_cancelled(&ctx).await;
             return Err(ActivityError::cancelled());
         }
         Ok(format!("did {input}"))

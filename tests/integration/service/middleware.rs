@@ -2,7 +2,7 @@
 
 use super::Api;
 use crate::{
-    fixtures::{self, Basket},
+    fixtures::{self, Basket, UserId},
     support::{eventually, history, in_history, plain_client, unique, with_worker},
 };
 use futures::{FutureExt, TryStreamExt, future::BoxFuture};
@@ -388,13 +388,6 @@ async fn requests_can_be_hedged_and_buffered() {
     let described = hedged.oneshot(describe).await.unwrap();
     assert_eq!(described.id(), id);
     assert_eq!(arrived.load(Ordering::SeqCst), 2, "the call and its hedge");
-}
-
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! What layers make of requests around the service, and what those are on the wire: in memory.
 
-use crate::{fixtures::Basket, metrics::Exported};
+use crate::{
+    fixtures::{Basket, UserId},
+    metrics::Exported,
+};
 use opentelemetry::metrics::MeterProvider;
 use std::{
     sync::{Arc, Mutex},
@@ -106,13 +109,6 @@ async fn a_request_is_the_call_it_says_with_its_ids() {
 
 fn id<O: ClientOperation>(request: &Request<O>) -> String {
     O::request_id(request).expect("it was given one").to_owned()
-}
-
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
 }
 
 #[tokio::test]

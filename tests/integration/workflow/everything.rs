@@ -156,7 +156,12 @@ pub(crate) async fn everything(
     };
     let mut options = worker_options(&bench.queue);
     options.max_cached_workflows = max_cached_workflows;
-    let (said, history) = with_worker(&bench.client, options, patiently(test)).await;
+    let (said, history) = with_worker(
+        &bench.client,
+        options,
+        patiently("see the last workflow on the server", test),
+    )
+    .await;
     (said, log, history)
 }
 
@@ -313,5 +318,10 @@ async fn a_layer_that_is_woken_from_elsewhere_is_flagged_as_nondeterminism() {
             .expect("it is still running");
     };
     let options = worker_options(&bench.queue);
-    with_worker(&bench.client, options, patiently(test)).await;
+    with_worker(
+        &bench.client,
+        options,
+        patiently("see the last workflow on the server", test),
+    )
+    .await;
 }

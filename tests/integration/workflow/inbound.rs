@@ -1,19 +1,16 @@
 //! Calls into workflows.
 
 use super::{
-    Attributes, Bench, Handle, application_failure, assert_no_task_failed, attributes, bench,
+    Attributes, Bench, Handle, application_failure, ask, assert_no_task_failed, attributes, bench,
     history,
     layers::{Case, Plan, Way},
     outbound::{CHANGED_INPUT, CHANGED_OUTPUT},
     result,
     subject::{Created, Step, Subject, TEXT},
+    tell,
 };
 use crate::support::eventually;
-use temporalio_client::{
-    WorkflowExecuteUpdateOptions, WorkflowQueryOptions, WorkflowStartOptions,
-    WorkflowTerminateOptions,
-    errors::{WorkflowQueryError, WorkflowUpdateError},
-};
+use temporalio_client::{WorkflowStartOptions, WorkflowTerminateOptions};
 use temporalio_sdk::workflow_interceptors::{
     ExecuteWorkflowInput, HandleQueryInput, HandleSignalInput, HandleUpdateInput,
     InitializeWorkflowInput, ValidateUpdateInput, WorkflowOutputValue,
@@ -135,36 +132,15 @@ fn denied() -> (Option<String>, String) {
     (Some(type_name), "denied: not today".to_owned())
 }
 
-async fn query(handle: &Handle<Subject>) -> Heard {
-    let options = WorkflowQueryOptions::default();
-    match handle.query(Subject::ask, TEXT.to_owned(), options).await {
-        Ok(text) => Ok(text),
-        Err(WorkflowQueryError::Rpc(status)) => Err(status.message().to_owned()),
-        Err(other) => panic!("not an error of the query itself: {other:?}"),
-    }
-}
-
-async fn update(handle: &Handle<Subject>) -> Heard {
-    let options = WorkflowExecuteUpdateOptions::default();
-    match handle
-        .execute_update(Subject::tell, TEXT.to_owned(), options)
-        .await
-    {
-        Ok(text) => Ok(text),
-        Err(WorkflowUpdateError::Failed(failure)) => Err(failure.message),
-        Err(other) => panic!("not an error of the update itself: {other:?}"),
-    }
-}
-
 /// What a workflow that waits answers to a query or an update, under `plan`.
 async fn answers(
     plan: Plan,
-    ask: impl AsyncFnOnce(&Handle<Subject>) -> Heard,
+    call: impl AsyncFnOnce(&Handle<Subject>) -> Heard,
     then: impl AsyncFnOnce(&Bench),
 ) -> Heard {
     bench(plan, async |bench| {
         let handle = bench.start(vec![Step::Wait]).await;
-        let heard = ask(&handle).await;
+        let heard = call(&handle).await;
         then(bench).await;
         bench.poke(&handle, TEXT).await;
         let said = result(&handle).await.expect("the workflow goes on");
@@ -182,14 +158,14 @@ async fn a_query_is_seen_changed_and_refused() {
     };
     let nothing = async |_: &Bench| {};
     let refused = async |bench: &Bench| assert_refused(bench, "handle_query");
-    assert_eq!(answers(Plan::Watch, query, seen).await, ok(TEXT));
-    let input = answers(Plan::Input("handle_query"), query, nothing).await;
+    assert_eq!(answers(Plan::Watch, ask, seen).await, ok(TEXT));
+    let input = answers(Plan::Input("handle_query"), ask, nothing).await;
     assert_eq!(input, ok(CHANGED_INPUT));
-    let output = answers(Plan::Output("handle_query"), query, nothing).await;
+    let output = answers(Plan::Output("handle_query"), ask, nothing).await;
     assert_eq!(output, ok(CHANGED_OUTPUT));
-    let undone = answers(Plan::DenyResult("handle_query"), query, nothing).await;
+    let undone = answers(Plan::DenyResult("handle_query"), ask, nothing).await;
     assert_eq!(undone, Err("denied: not today".to_owned()), "the result");
-    let denied = answers(Plan::Deny("handle_query"), query, refused).await;
+    let denied = answers(Plan::Deny("handle_query"), ask, refused).await;
     assert_eq!(denied, Err("denied: not today".to_owned()));
 }
 
@@ -200,14 +176,14 @@ async fn an_update_is_seen_changed_and_refused() {
     };
     let nothing = async |_: &Bench| {};
     let refused = async |bench: &Bench| assert_refused(bench, "handle_update");
-    assert_eq!(answers(Plan::Watch, update, seen).await, ok(TEXT));
-    let input = answers(Plan::Input("handle_update"), update, nothing).await;
+    assert_eq!(answers(Plan::Watch, tell, seen).await, ok(TEXT));
+    let input = answers(Plan::Input("handle_update"), tell, nothing).await;
     assert_eq!(input, ok(CHANGED_INPUT));
-    let output = answers(Plan::Output("handle_update"), update, nothing).await;
+    let output = answers(Plan::Output("handle_update"), tell, nothing).await;
     assert_eq!(output, ok(CHANGED_OUTPUT));
-    let undone = answers(Plan::DenyResult("handle_update"), update, nothing).await;
+    let undone = answers(Plan::DenyResult("handle_update"), tell, nothing).await;
     assert_eq!(undone, Err("denied: not today".to_owned()), "the result");
-    let denied = answers(Plan::Deny("handle_update"), update, refused).await;
+    let denied = answers(Plan::Deny("handle_update"), tell, refused).await;
     assert_eq!(denied, Err("denied: not today".to_owned()));
 }
 
@@ -222,20 +198,20 @@ async fn an_update_s_validation_is_seen_changed_and_refused() {
         let handled = bench.log.calls("outer", "handle_update");
         assert!(handled.is_empty(), "rejected but handled: {handled:?}");
     };
-    assert_eq!(answers(Plan::Watch, update, seen).await, ok(TEXT));
-    let input = answers(Plan::Input("validate_update"), update, nothing).await;
+    assert_eq!(answers(Plan::Watch, tell, seen).await, ok(TEXT));
+    let input = answers(Plan::Input("validate_update"), tell, nothing).await;
     let expected = format!("the validator saw `invalid: {CHANGED_INPUT}`");
     assert_eq!(input, Err(expected));
-    let undone = answers(Plan::DenyResult("validate_update"), update, nothing).await;
+    let undone = answers(Plan::DenyResult("validate_update"), tell, nothing).await;
     assert_eq!(undone, Err("denied: not today".to_owned()), "the result");
-    let denied = answers(Plan::Deny("validate_update"), update, refused).await;
+    let denied = answers(Plan::Deny("validate_update"), tell, refused).await;
     assert_eq!(denied, Err("denied: not today".to_owned()));
 }
 
 #[tokio::test]
 async fn a_layer_that_waits_in_a_query_fails_the_query() {
     let nothing = async |_: &Bench| {};
-    let heard = answers(Plan::Pending("handle_query"), query, nothing).await;
+    let heard = answers(Plan::Pending("handle_query"), ask, nothing).await;
     let error = heard.expect_err("a layer waits");
     assert!(
         error.contains("`handle_query` is synchronous"),
@@ -246,7 +222,7 @@ async fn a_layer_that_waits_in_a_query_fails_the_query() {
 #[tokio::test]
 async fn a_layer_that_waits_in_a_validation_rejects_the_update() {
     let nothing = async |_: &Bench| {};
-    let heard = answers(Plan::Pending("validate_update"), update, nothing).await;
+    let heard = answers(Plan::Pending("validate_update"), tell, nothing).await;
     let error = heard.expect_err("a layer waits");
     assert!(
         error.contains("`validate_update` is synchronous"),

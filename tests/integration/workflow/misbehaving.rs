@@ -4,17 +4,15 @@
 //! its futures are not `Send`.
 
 use super::{
-    Attributes, Bench, Handle, application_failure, assert_no_task_failed, bench_with, count,
+    Attributes, Bench, Handle, application_failure, ask, assert_no_task_failed, bench_with, count,
     history,
     layers::Log,
     result,
     subject::{Created, Step, Subject, TEXT},
+    tell,
 };
 use crate::misbehaving::{How, KEPT, Witness, answer, keep, misbehave, twice};
-use temporalio_client::{
-    WorkflowExecuteUpdateOptions, WorkflowQueryOptions, WorkflowStartOptions,
-    errors::{WorkflowQueryError, WorkflowUpdateError},
-};
+use temporalio_client::WorkflowStartOptions;
 use temporalio_common::protos::temporal::api::{
     enums::v1::{EventType, WorkflowTaskFailedCause},
     history::v1::HistoryEvent,
@@ -71,25 +69,6 @@ async fn visit(bench: &Bench, steps: Vec<Step>) -> (Handle<Subject>, Vec<String>
     }
     let said = result(&handle).await.expect("the workflow goes on");
     (handle, said)
-}
-
-async fn tell(handle: &Handle<Subject>) -> Result<String, String> {
-    let options = WorkflowExecuteUpdateOptions::default();
-    let update = handle.execute_update(Subject::tell, TEXT.to_owned(), options);
-    match update.await {
-        Ok(text) => Ok(text),
-        Err(WorkflowUpdateError::Failed(failure)) => Err(failure.message),
-        Err(other) => panic!("not an error of the update itself: {other:?}"),
-    }
-}
-
-async fn ask(handle: &Handle<Subject>) -> Result<String, String> {
-    let options = WorkflowQueryOptions::default();
-    match handle.query(Subject::ask, TEXT.to_owned(), options).await {
-        Ok(text) => Ok(text),
-        Err(WorkflowQueryError::Rpc(status)) => Err(status.message().to_owned()),
-        Err(other) => panic!("not an error of the query itself: {other:?}"),
-    }
 }
 
 /// What a workflow came to whose middleware misbehaves: what it said, or what it failed with.

@@ -12,14 +12,18 @@ pub(crate) mod subject;
 
 use self::{
     layers::{Log, Plan, meddle, record},
-    subject::{Activities, Child, Created, Step, Subject},
+    subject::{Activities, Child, Created, Step, Subject, TEXT},
 };
-use crate::support::{client, unique, with_worker};
+use crate::{
+    fixtures::UserId,
+    support::{PATIENCE, client, patiently, unique, with_worker},
+};
 use futures::StreamExt;
-use std::time::Duration;
 use temporalio_client::{
-    Client, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowGetResultOptions, WorkflowHandle,
-    WorkflowSignalOptions, WorkflowStartOptions, errors::WorkflowGetResultError,
+    Client, UntypedWorkflow, WorkflowExecuteUpdateOptions, WorkflowFetchHistoryOptions,
+    WorkflowGetResultOptions, WorkflowHandle, WorkflowQueryOptions, WorkflowSignalOptions,
+    WorkflowStartOptions,
+    errors::{WorkflowGetResultError, WorkflowQueryError, WorkflowUpdateError},
 };
 use temporalio_common::HasWorkflowDefinition;
 use temporalio_common::protos::temporal::api::{
@@ -29,10 +33,7 @@ use temporalio_common::protos::temporal::api::{
 use temporalio_sdk::{WorkerOptions, WorkerOptionsBuilder};
 use temporalio_workflow::workflows::WorkflowImplementation;
 use tower::ServiceBuilder;
-use tower_temporal::{ContextKey, Interceptors};
-
-/// How long a test may take before it is said to hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+use tower_temporal::Interceptors;
 
 /// A handle to a workflow of type `W`.
 type Handle<W> = WorkflowHandle<Client, <W as WorkflowImplementation>::Run>;
@@ -54,14 +55,6 @@ fn interceptors(plan: Plan, log: &Log) -> Interceptors {
         .workflow_inbound(stack.clone())
         .workflow_outbound(stack)
         .build()
-}
-
-/// The user a call is made for.
-struct UserId;
-
-impl ContextKey for UserId {
-    type Value = String;
-    const HEADER: &'static str = "user-id";
 }
 
 /// Options of a worker that knows all workflows and activities of these tests.
@@ -100,14 +93,33 @@ async fn bench_with<T>(
         log,
     };
     let options = worker_options(&bench.queue);
-    with_worker(&bench.client, options, patiently(test(&bench))).await
+    with_worker(
+        &bench.client,
+        options,
+        patiently("see the last workflow on the server", test(&bench)),
+    )
+    .await
 }
 
-/// Fails a test that hangs.
-async fn patiently<T>(test: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, test)
-        .await
-        .expect("the test should not hang: see the last workflow on the server")
+/// Updates a [`Subject`]: the answer, or why there is none.
+async fn tell(handle: &Handle<Subject>) -> Result<String, String> {
+    let options = WorkflowExecuteUpdateOptions::default();
+    let update = handle.execute_update(Subject::tell, TEXT.to_owned(), options);
+    match update.await {
+        Ok(text) => Ok(text),
+        Err(WorkflowUpdateError::Failed(failure)) => Err(failure.message),
+        Err(other) => panic!("not an error of the update itself: {other:?}"),
+    }
+}
+
+/// Queries a [`Subject`]: the answer, or why there is none.
+async fn ask(handle: &Handle<Subject>) -> Result<String, String> {
+    let options = WorkflowQueryOptions::default();
+    match handle.query(Subject::ask, TEXT.to_owned(), options).await {
+        Ok(text) => Ok(text),
+        Err(WorkflowQueryError::Rpc(status)) => Err(status.message().to_owned()),
+        Err(other) => panic!("not an error of the query itself: {other:?}"),
+    }
 }
 
 impl Bench {

@@ -122,7 +122,12 @@ async fn the_user_id_reaches_a_nexus_handler_as_a_string() {
         });
         assert_eq!(header.as_deref(), Some("alice"));
     };
-    with_worker(&client, worker_options(&queue), patiently(test)).await;
+    with_worker(
+        &client,
+        worker_options(&queue),
+        patiently("see the last workflow on the server", test),
+    )
+    .await;
 }
 
 #[tokio::test]

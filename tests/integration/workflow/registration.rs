@@ -67,7 +67,12 @@ async fn run(client: &Client, configure: impl FnOnce(&mut WorkerOptions)) -> Vec
         let handle = bench.start(vec![Step::Activity]).await;
         result(&handle).await.expect("the workflow completes")
     };
-    with_worker(client, options, patiently(test)).await
+    with_worker(
+        client,
+        options,
+        patiently("see the last workflow on the server", test),
+    )
+    .await
 }
 
 #[tokio::test]
@@ -145,7 +150,15 @@ async fn a_worker_takes_interceptors_that_its_client_does_not_have() {
         let handle = bench.start(vec![Step::Activity]).await;
         result(&handle).await.expect("the workflow completes")
     };
-    assert_eq!(with_worker(&client, options, patiently(test)).await, [TEXT]);
+    assert_eq!(
+        with_worker(
+            &client,
+            options,
+            patiently("see the last workflow on the server", test)
+        )
+        .await,
+        [TEXT]
+    );
     assert_eq!(
         *witness.order.lock().unwrap(),
         ["worker"],
@@ -195,7 +208,15 @@ async fn stacks_can_be_installed_by_hand() {
             .expect("the workflow can be started");
         result(&handle).await.expect("the workflow completes")
     };
-    assert_eq!(with_worker(&client, options, patiently(test)).await, [TEXT]);
+    assert_eq!(
+        with_worker(
+            &client,
+            options,
+            patiently("see the last workflow on the server", test)
+        )
+        .await,
+        [TEXT]
+    );
     assert_eq!(
         calls.load(Ordering::Relaxed),
         1,
