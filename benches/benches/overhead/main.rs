@@ -14,12 +14,13 @@ use summary::Summary;
 const UNDER_CALLGRIND: &str = "--under-callgrind";
 
 fn main() -> Result<()> {
-    let has = |flag: &str| env::args().any(|argument| argument == flag);
     let cases = cases();
-    if has(UNDER_CALLGRIND) {
-        callgrind::run(cases);
+    let mut arguments = env::args().skip_while(|argument| argument != UNDER_CALLGRIND);
+    if let Some(case) = arguments.nth(1) {
+        callgrind::run(&cases[case.parse::<usize>()?]);
         return Ok(());
     }
+    let is_quick = env::args().any(|argument| argument == "--quick");
 
     eprintln!("counting allocations");
     let allocations = allocations()?;
@@ -29,7 +30,7 @@ fn main() -> Result<()> {
         eprintln!("valgrind is not installed: instructions are skipped");
     }
     eprintln!("measuring time");
-    let nanoseconds = time::measure(&cases, if has("--quick") { 30 } else { 300 });
+    let nanoseconds = time::measure(&cases, if is_quick { 30 } else { 300 });
 
     let summary = Summary::new(&cases, &allocations, instructions.as_deref(), &nanoseconds);
     let directory = directory(env!("CARGO_BIN_EXE_count-allocations"));
@@ -53,8 +54,11 @@ fn allocations() -> Result<Vec<f64>> {
 }
 
 fn instructions(cases: &[Case]) -> Result<Option<Vec<f64>>> {
-    let directory = tempfile::tempdir()?;
-    let mut program = Command::new(env::current_exe()?);
-    program.arg(UNDER_CALLGRIND);
-    callgrind::count(&mut program, directory.path(), cases.len())
+    let this = env::current_exe()?;
+    let program = |case: usize| {
+        let mut program = Command::new(&this);
+        program.args([UNDER_CALLGRIND, &case.to_string()]);
+        program
+    };
+    callgrind::count(program, cases.len())
 }
