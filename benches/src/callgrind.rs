@@ -1,6 +1,7 @@
 //! Instructions per call: a process for each case runs it under valgrind's callgrind, and what that wrote is read.
 //!
-//! Callgrind counts inside `counted` only. So a case is warm when it is counted, and no other code is.
+//! Callgrind counts inside `counted` only. So a case is warm when it is counted, and no other code is. With several cases in a
+//! process, each would find the heap as those before have left it, which moves its count by hundreds.
 
 use crate::Case;
 use anyhow::{Context, Result, bail};
@@ -14,12 +15,6 @@ use std::{
 };
 
 const CALLS: u32 = 100;
-/// A copy takes more instructions or fewer with the alignment of what it copies, so each count is the mean over some
-/// positions of the stack. The environment is below it.
-const STACKS: [usize; 4] = [0, 16, 32, 48];
-/// What glibc's `malloc` takes depends on what else has been freed: it has a quick path, for up to seven blocks of a size, and
-/// slow ones, which cost hundreds of instructions and move from case to case. With room for more, each case takes the quick one.
-const MALLOC: &str = "glibc.malloc.tcache_count=127:glibc.malloc.tcache_max=65536";
 const COUNTED: &str = "benches::callgrind::counted";
 
 /// Runs the case for callgrind to see.
@@ -51,11 +46,7 @@ pub fn count(program: impl Fn(usize) -> Command + Sync, cases: usize) -> Result<
                 return anyhow::Ok(counts);
             }
             let file = directory.path().join(case.to_string());
-            let mut sum = 0.0;
-            for stack in STACKS {
-                sum += count_once(program(case).env("STACK", "x".repeat(stack)), &file)?;
-            }
-            counts.push((case, sum / STACKS.len() as f64));
+            counts.push((case, count_case(&program(case), &file)?));
         }
     };
     let workers = thread::available_parallelism()?.get();
@@ -73,19 +64,13 @@ pub fn count(program: impl Fn(usize) -> Command + Sync, cases: usize) -> Result<
     Ok(Some(counts))
 }
 
-fn count_once(program: &Command, file: &Path) -> Result<f64> {
+fn count_case(program: &Command, file: &Path) -> Result<f64> {
     let output = Command::new("valgrind")
         .arg("--tool=callgrind")
         .arg(format!("--toggle-collect={COUNTED}"))
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(program.get_program())
         .args(program.get_args())
-        .env("GLIBC_TUNABLES", MALLOC)
-        .envs(
-            program
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
         .output()
         .context("valgrind could not be run")?;
     if !output.status.success() {
