@@ -80,15 +80,14 @@ impl Temporal {
         S::Future: Send,
     {
         let request_ids = RequestIdLayer::new();
-        let channel = ServiceBuilder::new()
-            .layer(request_ids.clone())
-            .map_request(rpc::into_tonic)
-            .service(channel);
         // The channel knows where the server is.
         let connection = ConnectionOptions::new(Url::parse("http://temporal")?)
             .retry_options(RetryOptions::no_retries())
             .build();
-        let connection = rpc::connect(connection, channel).await?;
+        let connection = rpc::over(channel)
+            .every_call(request_ids.clone())
+            .connect(connection)
+            .await?;
         let client = Client::new(connection, options)?;
 
         let retry = IdempotentRetry::new().request_ids(&request_ids);

@@ -161,12 +161,12 @@ async fn a_call_whose_answer_is_lost_is_made_again_and_is_one_call_to_the_server
 async fn with_request_ids(layer: &RequestIdLayer) -> Client {
     let server = DevServer::shared().await;
     let channel = Endpoint::from_shared(server.address().to_owned()).unwrap();
-    let service = ServiceBuilder::new()
-        .layer(layer.clone())
-        .map_request(rpc::into_tonic)
-        .service(channel.connect_lazy());
     let options = ConnectionOptions::new(Url::parse("http://not-looked-at").unwrap()).build();
-    let connection = rpc::connect(options, service).await.unwrap();
+    let connection = rpc::over(channel.connect_lazy())
+        .every_call(layer.clone())
+        .connect(options)
+        .await
+        .unwrap();
     Client::new(connection, ClientOptions::new(server.namespace()).build()).unwrap()
 }
 

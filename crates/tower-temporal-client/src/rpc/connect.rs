@@ -1,9 +1,9 @@
 use super::{
     Body, Whole,
     deadline::Deadline,
+    grpc_service::GrpcService,
     long_poll::{UnlessLongPollLayer, unless_long_poll},
     read::Read,
-    service::GrpcService,
 };
 use http::{Method, Request, Uri, Version};
 use std::sync::Arc;

@@ -298,13 +298,13 @@ mod body;
 mod connect;
 mod deadline;
 mod either;
+mod grpc_service;
 pub mod long_poll;
 mod method;
 pub mod on;
 pub mod operations;
 mod read;
 mod retry;
-mod service;
 mod status;
 mod typed;
 mod unary;
@@ -314,12 +314,12 @@ pub use self::{
     body::{Body, into_tonic},
     connect::{Over, connect, connection_options, over},
     either::EitherFuture,
+    grpc_service::GrpcService,
     long_poll::{UnlessLongPollLayer, is_long_poll, unless_long_poll},
     method::{Rpc, cloud_service, health, operator_service, test_service, workflow_service},
     on::{OnLayer, on},
     operations::{OperationsLayer, RpcService, operations},
     retry::{Retry, code},
-    service::GrpcService,
     typed::{Typed, TypedFuture, decode_request, encode_response},
     whole::{Whole, WholeFuture},
 };

@@ -1,5 +1,5 @@
 use super::{
-    Body, deadline::Deadline, read::Read, service::GrpcService, status::status, unary::Ended,
+    Body, deadline::Deadline, grpc_service::GrpcService, read::Read, status::status, unary::Ended,
 };
 use http::{Request, Response};
 use pin_project_lite::pin_project;

@@ -69,7 +69,6 @@
 //! Limits wait for the clock and for other calls, so they can't be used in workflows: it does not compile.
 
 mod concurrency;
-mod keyed;
 mod quota;
 mod rate;
 
@@ -80,8 +79,9 @@ pub use self::{
         ConcurrencyGate, ConcurrencyGateFuture, ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer,
         Place,
     },
-    keyed::{KeyedRateLimitLayer, RateGate, RateGateFuture},
-    rate::{RateLimit, RateLimitFuture, RateLimitLayer},
+    rate::{
+        KeyedRateLimitLayer, RateGate, RateGateFuture, RateLimit, RateLimitFuture, RateLimitLayer,
+    },
 };
 
 /// What a limit can tell calls apart by. It is implemented for every type that qualifies.

@@ -40,8 +40,6 @@
 mod interceptor;
 mod operations;
 mod outbound;
-mod outbound_error;
-mod outbound_operations;
 mod service;
 
 pub use self::{
@@ -49,8 +47,6 @@ pub use self::{
     operations::{
         ActivityInboundService, ExecuteActivity, ExecuteActivityError, INBOUND_OPERATIONS,
     },
-    outbound::{ActivityContextExt, Outbound, OutboundStack, heartbeat, info},
-    outbound_error::OutboundError,
-    outbound_operations::*,
+    outbound::*,
     service::{ActivityService, Call, FromInput, Named, ServiceActivity, from_service},
 };

@@ -1,7 +1,13 @@
 //! How often calls are made.
 
 mod future;
+mod keyed;
 mod layer;
 mod service;
 
-pub use self::{future::RateLimitFuture, layer::RateLimitLayer, service::RateLimit};
+pub use self::{
+    future::RateLimitFuture,
+    keyed::{KeyedRateLimitLayer, RateGate, RateGateFuture},
+    layer::RateLimitLayer,
+    service::RateLimit,
+};

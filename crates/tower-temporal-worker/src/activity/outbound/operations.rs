@@ -34,7 +34,7 @@ macro_rules! operations {
                 const CATEGORY: Category = Category::ActivityOutbound;
 
                 fn target<'a>(input: &'a $input, (): &'a ()) -> Target<'a> {
-                    super::operations::target(&input.info)
+                    crate::activity::operations::target(&input.info)
                 }
 
                 fn error(error: BoxError) -> OutboundError {

@@ -1,6 +1,10 @@
 //! Calls that activities make. The Rust SDK has no interceptor for them, so this module has the calls themselves.
 
-use super::{OutboundError, outbound_operations::*};
+mod error;
+mod operations;
+
+pub use self::{error::OutboundError, operations::*};
+
 use futures_util::{TryFutureExt, future::BoxFuture};
 use std::{
     collections::HashMap,
