@@ -172,7 +172,8 @@ macro_rules! intercept {
                 let call = Call::<StartTimer, _, _>::new(self.outbound.clone(), input, context, move |input| {
                     let timer = next.run(input);
                     cancellation.started(timer.cancellation_handle());
-                    timer.map(Ok)
+                    // The future's own `map` is another box.
+                    FutureExt::map(timer, Ok)
                 });
                 let timer = call.or_else(|error| fail_handler(error.0).map(Ok));
                 CancellableWorkflowOutboundFuture::new(timer.map(always_ok), handle)
