@@ -22,7 +22,7 @@ use tower_temporal::rpc;
 use tower_temporal_test::DevServer;
 
 /// Says that clients and workers of a connection work.
-async fn works(client: &Client) {
+pub(super) async fn works(client: &Client) {
     reaches_the_server(client).await;
     let queue = unique("transport");
     let worker = worker(&queue, |_, input| {
@@ -41,7 +41,7 @@ async fn works(client: &Client) {
 }
 
 /// Carries bytes between a connection and the shared server.
-async fn forward(mut connection: impl AsyncRead + AsyncWrite + Unpin) {
+pub(super) async fn forward(mut connection: impl AsyncRead + AsyncWrite + Unpin) {
     let address = DevServer::shared().await.address();
     let address = address.trim_start_matches("http://");
     let mut server = TcpStream::connect(address)

@@ -39,12 +39,24 @@ pub(super) fn body_status(error: BoxError) -> Status {
 }
 
 /// The SDK tells a lost connection, which it retries, from a cancelled call by the status' source. That does not get through
-/// its callback, so the code has to say it. And tonic calls `UNKNOWN` what it does not look into.
+/// its callback, so the code has to say it, and the message what was behind it. And tonic calls `UNKNOWN` what it does not
+/// look into.
 fn lost(status: Status) -> Status {
-    if !matches!(status.code(), Code::Cancelled | Code::Unknown) {
-        return status;
+    let code = match status.code() {
+        Code::Cancelled | Code::Unknown => Code::Unavailable,
+        code => code,
+    };
+    let mut message = status.message().to_owned();
+    let mut next = status.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        next = cause.source();
     }
-    let mut lost = Status::unavailable(status.message());
+    let mut lost = Status::new(code, message);
     lost.set_source(Arc::new(status));
     lost
 }
@@ -89,7 +101,10 @@ mod tests {
         let channel = Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
         let request = http::Request::new(tonic::body::Body::empty());
         let error = channel.oneshot(request).await.unwrap_err();
-        assert_eq!(status(error.into()).code(), Code::Unavailable);
+        let status = status(error.into());
+        assert_eq!(status.code(), Code::Unavailable);
+        let message = status.message();
+        assert!(message.contains("refused"), "what is wrong: {message}");
     }
 
     #[test]
