@@ -10,7 +10,10 @@ use opentelemetry_sdk::metrics::{
     data::{AggregatedMetrics, MetricData},
 };
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
-use temporalio_client::{Client, WorkflowGetResultOptions, WorkflowStartOptions};
+use temporalio_client::{
+    Client, ClientOptions, ConnectionOptions, UntypedWorkflow, Url, WorkflowCountOptions,
+    WorkflowDescribeOptions, WorkflowGetResultOptions, WorkflowStartOptions,
+};
 use temporalio_common::{
     error::ApplicationFailure,
     telemetry::{
@@ -23,11 +26,15 @@ use temporalio_sdk::{Runtime, WorkerOptions, activities::ActivityError, runtime:
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::AbortHandle,
 };
+use tonic::transport::Endpoint;
 use tower_temporal::{
     Interceptors,
     metrics::{MeterBackend, MetricsLayer, ScheduleToStartLatencyLayer},
+    rpc,
 };
+use tower_temporal_test::DevServer;
 
 fn interceptors(meter: &impl MeterBackend) -> Interceptors {
     Interceptors::builder()
@@ -194,30 +201,57 @@ async fn a_replay_counts_nothing_twice_and_loses_no_failure() {
     assert_eq!(totals.get(&latency), None, "its start was in another task");
 }
 
-/// What a Prometheus server would get. `reqwest` can't be used beside the SDK without a crypto provider, even for plain HTTP.
-async fn scrape(address: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = b"GET /metrics HTTP/1.0\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
-    assert!(response.starts_with("HTTP/1.0 200 OK"), "{response}");
-    response
+/// The SDK's Prometheus endpoint, with what fills it.
+struct Prometheus {
+    address: SocketAddr,
+    core: Arc<dyn CoreMeter>,
+    meter: TemporalMeter,
+    serving: AbortHandle,
+}
+
+impl Prometheus {
+    fn start() -> Self {
+        let options = PrometheusExporterOptions::builder()
+            .socket_addr(([127, 0, 0, 1], 0).into())
+            .build();
+        let started = start_prometheus_metric_exporter(options).unwrap();
+        let meter = TemporalMeter::new(
+            started.meter.clone(),
+            NewAttributes::default(),
+            TaskQueueLabelStrategy::UseNormal,
+        );
+        Self {
+            address: started.bound_addr,
+            core: started.meter,
+            meter,
+            serving: started.abort_handle,
+        }
+    }
+
+    /// What a Prometheus server would get. `reqwest` can't be used beside the SDK without a crypto provider, even for plain
+    /// HTTP.
+    async fn scrape(&self) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = b"GET /metrics HTTP/1.0\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.0 200 OK"), "{response}");
+        response
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
 }
 
 #[tokio::test]
 async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
-    let options = PrometheusExporterOptions::builder()
-        .socket_addr(([127, 0, 0, 1], 0).into())
-        .build();
-    let prometheus = start_prometheus_metric_exporter(options).unwrap();
-    let meter = TemporalMeter::new(
-        prometheus.meter.clone(),
-        NewAttributes::default(),
-        TaskQueueLabelStrategy::UseNormal,
-    );
+    let prometheus = Prometheus::start();
     let telemetry = TelemetryOptions::builder()
-        .metrics(prometheus.meter as Arc<dyn CoreMeter>)
+        .metrics(prometheus.core.clone())
         .build();
     let options = RuntimeOptions::builder()
         .telemetry_options(telemetry)
@@ -225,7 +259,7 @@ async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
         .unwrap();
     let runtime = Runtime::from_current_tokio(options).unwrap();
 
-    let client = client(interceptors(&meter)).await;
+    let client = client(interceptors(&prometheus.meter)).await;
     let queue = unique("metrics-prometheus");
     with_worker_on(&runtime, &client, worker(&queue), async {
         assert!(work(&client, &queue, "text").await);
@@ -233,7 +267,7 @@ async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
     })
     .await;
 
-    let text = scrape(prometheus.bound_addr).await;
+    let text = prometheus.scrape().await;
     for line in [
         r#"tower_temporal_calls{category="client_outbound",operation="start_workflow"} 2"#,
         r#"tower_temporal_calls{category="workflow_inbound",operation="execute"} 2"#,
@@ -250,5 +284,43 @@ async fn calls_are_measured_on_the_worker_s_prometheus_endpoint() {
         text.lines().any(|line| line.starts_with(own)),
         "the worker's own metrics are there too:\n{text}"
     );
-    prometheus.abort_handle.abort();
+}
+
+/// The SDK's own metrics of a connection that is made of a service.
+#[tokio::test]
+async fn the_sdk_counts_the_requests_that_go_through_a_service() {
+    let prometheus = Prometheus::start();
+    let server = DevServer::shared().await;
+    let endpoint = Endpoint::from_shared(server.address().to_owned()).unwrap();
+    let options = ConnectionOptions::new(Url::parse("http://not-looked-at").unwrap())
+        .metrics_meter(prometheus.meter.clone())
+        .build();
+    let channel = endpoint.connect().await.unwrap();
+    let connection = rpc::over(channel).connect(options).await.unwrap();
+    let options = ClientOptions::new(server.namespace()).build();
+    let client = Client::new(connection, options).unwrap();
+    let nobody = client.get_workflow_handle::<UntypedWorkflow>(unique("nobody"));
+    for _ in 0..2 {
+        client
+            .count_workflows("", WorkflowCountOptions::default())
+            .await
+            .unwrap();
+        let described = nobody.describe(WorkflowDescribeOptions::default()).await;
+        described.expect_err("there is no such workflow");
+    }
+
+    let text = prometheus.scrape().await;
+    let count = |metric: &str, operation: &str| {
+        let operation = format!("operation=\"{operation}\"");
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{metric}{{")) && line.contains(&operation));
+        let line = line.unwrap_or_else(|| panic!("no {metric} of {operation} in\n{text}"));
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(count("request", "CountWorkflowExecutions"), "2");
+    let latency = "request_latency_count";
+    assert_eq!(count(latency, "CountWorkflowExecutions"), "2");
+    let failure = "request_failure";
+    assert_eq!(count(failure, "DescribeWorkflowExecution"), "2");
 }

@@ -6,6 +6,11 @@ use crate::{
     support::{eventually, in_history, unique, with_worker},
 };
 use futures::TryStreamExt;
+use opentelemetry::{
+    Context,
+    trace::{FutureExt, TraceContextExt, Tracer, TracerProvider},
+};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -38,6 +43,7 @@ use tonic::{Code, transport::Endpoint};
 use tower::ServiceBuilder;
 use tower_temporal::{
     BoxError, CallInfo, Denied, Interceptors, Next, Request, from_fn,
+    otel::OtelLayer,
     propagation::{ContextKey, PropagationLayer},
     rpc::{
         self,
@@ -61,6 +67,13 @@ impl Standalone {
     #[activity]
     async fn user(_: ActivityContext) -> Result<String, ActivityError> {
         Ok(UserId::current().map_or("nobody".to_owned(), |user| user.to_string()))
+    }
+
+    /// Says in which trace it runs.
+    #[activity]
+    async fn trace(_: ActivityContext) -> Result<String, ActivityError> {
+        let context = Context::current();
+        Ok(context.span().span_context().trace_id().to_string())
     }
 
     /// Longer than the stack's timeout.
@@ -100,12 +113,15 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
         in_layer.lock().unwrap().push(call.operation);
         Span::none()
     });
+    let tracer = SdkTracerProvider::default().tracer("test");
+    let otel = OtelLayer::new(tracer.clone());
     let endpoint = Endpoint::from_shared(server.address().to_owned()).unwrap();
     let channel = endpoint.connect().await.unwrap();
     let service = ServiceBuilder::new()
         .layer(rpc::operations(
             ServiceBuilder::new()
                 .layer(trace)
+                .layer(otel.clone())
                 .layer(TimeoutLayer::new(TIMEOUT))
                 .layer(PropagationLayer::<UserId>::new()),
         ))
@@ -116,6 +132,7 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
 
     let queue = unique("standalone");
     let interceptors = Interceptors::builder()
+        .activity_inbound(otel)
         .activity_inbound(PropagationLayer::<UserId>::new())
         .build();
     let worker = WorkerOptions::new(&queue)
@@ -132,6 +149,13 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
             .describe(ActivityDescribeOptions::default())
             .await
             .unwrap();
+
+        let context = Context::new().with_span(tracer.start("test"));
+        let options = start_options(&queue, "trace");
+        let start = client.start_activity(Standalone::trace, (), options);
+        let handle = start.with_context(context.clone()).await.unwrap();
+        let trace = context.span().span_context().trace_id();
+        assert_eq!(handle.result().await.unwrap(), trace.to_string());
 
         // The poll for its result outlives the timeout.
         let options = start_options(&queue, "slow");
@@ -170,14 +194,14 @@ async fn standalone_activities_are_traced_and_carry_the_caller_s_values() {
         );
 
         let query = format!("TaskQueue = '{queue}'");
-        eventually("all four are listed", async || {
+        eventually("all five are listed", async || {
             let listed = client.list_activities(&query, ActivityListOptions::default());
             let listed: Vec<_> = listed.try_collect().await.unwrap();
-            (listed.len() == 4).then_some(())
+            (listed.len() == 5).then_some(())
         })
         .await;
         let count = client.count_activities(&query, ActivityCountOptions::default());
-        assert_eq!(count.await.unwrap().count(), 4);
+        assert_eq!(count.await.unwrap().count(), 5);
     })
     .await;
 
