@@ -1,6 +1,6 @@
 //! Calls about activities that are completed from outside their worker.
 
-use super::{Case, ErrorOf, Given, InputOf, OutputOf};
+use super::{Case, Given, InputOf, Outcome, OutputOf, Subject};
 use crate::{
     fixtures::{ACTIVITY_ID, Work},
     support::{eventually, in_history, json},
@@ -21,14 +21,14 @@ use temporalio_common::{
 use tower_temporal::{Target, client};
 
 /// An activity that was started, and waits to be completed from outside.
-struct Parked {
+pub(super) struct Parked {
     client: Client,
     workflow: WorkflowHandle<Client, <Work as HasWorkflowDefinition>::Run>,
     workflow_id: String,
     token: Vec<u8>,
 }
 
-impl Parked {
+impl Subject for Parked {
     async fn arrange(mut given: Given) -> Self {
         let Given {
             client, id, queue, ..
@@ -52,6 +52,20 @@ impl Parked {
         }
     }
 
+    async fn trace(&self) -> String {
+        match self.pending().await {
+            Some(activity) => format!(
+                "attempt {}, heartbeat: {:?}, failure: {:?}",
+                activity.attempt,
+                json(&activity.heartbeat_details),
+                activity.last_failure,
+            ),
+            None => "none is pending".to_owned(),
+        }
+    }
+}
+
+impl Parked {
     /// The activity, as `client` has it.
     fn handle(&self, client: &Client) -> AsyncActivityHandle<Client> {
         let id = ActivityIdentifier::by_id_workflow(&self.workflow_id, "", ACTIVITY_ID);
@@ -70,16 +84,10 @@ impl Parked {
         description.into_raw().pending_activities.pop()
     }
 
-    async fn trace(&self) -> String {
-        match self.pending().await {
-            Some(activity) => format!(
-                "attempt {}, heartbeat: {:?}, failure: {:?}",
-                activity.attempt,
-                json(&activity.heartbeat_details),
-                activity.last_failure,
-            ),
-            None => "none is pending".to_owned(),
-        }
+    /// What the activity returned, and its workflow too.
+    async fn result(&self) -> String {
+        let options = WorkflowGetResultOptions::default();
+        self.workflow.get_result(options).await.unwrap()
     }
 
     async fn in_history<T>(&self, what: &str, pick: impl Fn(&Attributes) -> Option<T>) -> T {
@@ -87,28 +95,17 @@ impl Parked {
     }
 }
 
-pub(super) struct Complete(Parked);
+pub(super) struct Complete;
 
 impl Case for Complete {
     type Operation = client::CompleteAsyncActivity;
+    type Subject = Parked;
     type Answer = ();
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Parked::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let (handle, result) = (self.0.handle(client), "the caller's".to_owned());
+    async fn call(activity: &Parked, client: &Client) -> Outcome<Self> {
+        let (handle, result) = (activity.handle(client), "the caller's".to_owned());
         handle.complete(Some(result), RpcOptions::default()).await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -116,40 +113,25 @@ impl Case for Complete {
         input.replace_result(Some("the layer's"));
     }
 
-    async fn check_input(&self, (): ()) {
-        let result = self
-            .0
-            .workflow
-            .get_result(WorkflowGetResultOptions::default());
-        assert_eq!(result.await.unwrap(), "the layer's");
+    async fn check_input(activity: &Parked, (): ()) {
+        assert_eq!(activity.result().await, "the layer's");
     }
 }
 
-pub(super) struct Fail(Parked);
+pub(super) struct Fail;
 
 impl Case for Fail {
     type Operation = client::FailAsyncActivity;
+    type Subject = Parked;
     type Answer = ();
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Parked::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
+    async fn call(activity: &Parked, client: &Client) -> Outcome<Self> {
         let failure = ApplicationFailure::new("the caller's");
-        let handle = self.0.handle(client);
-        handle
+        activity
+            .handle(client)
             .fail(failure, None::<()>, RpcOptions::default())
             .await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -160,9 +142,9 @@ impl Case for Fail {
             .build();
     }
 
-    async fn check_input(&self, (): ()) {
+    async fn check_input(activity: &Parked, (): ()) {
         let what = "the activity failed";
-        let failure = self.0.in_history(what, |event| match event {
+        let failure = activity.in_history(what, |event| match event {
             Attributes::ActivityTaskFailedEventAttributes(failed) => failed.failure.clone(),
             _ => None,
         });
@@ -178,22 +160,22 @@ impl Case for Fail {
     }
 }
 
-/// The cancellation has been requested: otherwise the server takes no such report.
-pub(super) struct ReportCancellation(Parked);
+pub(super) struct ReportCancellation;
 
 impl Case for ReportCancellation {
     type Operation = client::ReportAsyncActivityCancellation;
+    type Subject = Parked;
     type Answer = ();
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        let parked = Parked::arrange(given).await;
-        parked
+    /// Requests the cancellation: otherwise the server takes no such report.
+    async fn prepare(activity: &Parked) {
+        activity
             .workflow
             .cancel(WorkflowCancelOptions::default())
             .await
             .unwrap();
-        let requested = parked.in_history("the cancellation of the activity", |event| {
+        let requested = activity.in_history("the cancellation of the activity", |event| {
             matches!(
                 event,
                 Attributes::ActivityTaskCancelRequestedEventAttributes(_)
@@ -201,22 +183,13 @@ impl Case for ReportCancellation {
             .then_some(())
         });
         requested.await;
-        Self(parked)
     }
 
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let (handle, details) = (self.0.handle(client), "the caller's".to_owned());
+    async fn call(activity: &Parked, client: &Client) -> Outcome<Self> {
+        let (handle, details) = (activity.handle(client), "the caller's".to_owned());
         handle
             .report_cancelation(Some(details), RpcOptions::default())
             .await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -225,41 +198,28 @@ impl Case for ReportCancellation {
         *details = "the layer's".to_owned();
     }
 
-    async fn check_input(&self, (): ()) {
-        let details = self
-            .0
-            .in_history("the activity is cancelled", |event| match event {
-                Attributes::ActivityTaskCanceledEventAttributes(canceled) => {
-                    Some(json(&canceled.details))
-                }
-                _ => None,
-            });
+    async fn check_input(activity: &Parked, (): ()) {
+        let details = activity.in_history("the activity is cancelled", |event| match event {
+            Attributes::ActivityTaskCanceledEventAttributes(canceled) => {
+                Some(json(&canceled.details))
+            }
+            _ => None,
+        });
         assert_eq!(details.await, [r#""the layer's""#]);
     }
 }
 
-pub(super) struct Heartbeat(Parked);
+pub(super) struct Heartbeat;
 
 impl Case for Heartbeat {
     type Operation = client::HeartbeatAsyncActivity;
+    type Subject = Parked;
     type Answer = ActivityHeartbeatResponse;
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Parked::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<ActivityHeartbeatResponse, ErrorOf<Self>> {
-        let (handle, details) = (self.0.handle(client), "the caller's".to_owned());
+    async fn call(activity: &Parked, client: &Client) -> Outcome<Self> {
+        let (handle, details) = (activity.handle(client), "the caller's".to_owned());
         handle.heartbeat(Some(details), RpcOptions::default()).await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -267,9 +227,9 @@ impl Case for Heartbeat {
         input.replace_details(Some("the layer's"));
     }
 
-    async fn check_input(&self, _: ActivityHeartbeatResponse) {
+    async fn check_input(activity: &Parked, _: ActivityHeartbeatResponse) {
         let details = eventually("the heartbeat's details", async || {
-            let details = json(&self.0.pending().await?.heartbeat_details);
+            let details = json(&activity.pending().await?.heartbeat_details);
             (!details.is_empty()).then_some(details)
         });
         assert_eq!(details.await, [r#""the layer's""#]);
@@ -280,47 +240,36 @@ impl Case for Heartbeat {
         output.cancel_requested = true;
     }
 
-    async fn check_output(&self, answer: ActivityHeartbeatResponse) {
+    async fn check_output(_: &Parked, answer: ActivityHeartbeatResponse) {
         assert!(answer.cancel_requested);
     }
 }
 
 /// The same, by the token that the activity itself was given.
-pub(super) struct CompleteByToken(Parked);
+pub(super) struct CompleteByToken;
 
 impl Case for CompleteByToken {
     type Operation = client::CompleteAsyncActivity;
+    type Subject = Parked;
     type Answer = ();
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Parked::arrange(given).await)
-    }
-
     /// The token is opaque.
-    fn target(&self) -> Target<'_> {
+    fn target(_: &Parked) -> Target<'_> {
         Target::new()
     }
 
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let id = ActivityIdentifier::from_task_token(self.0.token.clone().into());
+    async fn call(activity: &Parked, client: &Client) -> Outcome<Self> {
+        let id = ActivityIdentifier::from_task_token(activity.token.clone().into());
         let (handle, result) = (client.get_async_activity_handle(id), "by token".to_owned());
         handle.complete(Some(result), RpcOptions::default()).await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
         input.replace_result(Some("the layer's"));
     }
 
-    async fn check_input(&self, (): ()) {
-        let result = self
-            .0
-            .workflow
-            .get_result(WorkflowGetResultOptions::default());
-        assert_eq!(result.await.unwrap(), "the layer's");
+    async fn check_input(activity: &Parked, (): ()) {
+        assert_eq!(activity.result().await, "the layer's");
     }
 }

@@ -1,6 +1,6 @@
 //! Calls about schedules.
 
-use super::{Case, ErrorOf, Given, InputOf, OutputOf, workflows::second};
+use super::{Case, Given, InputOf, Outcome, OutputOf, Subject, workflows::second};
 use crate::{fixtures::Basket, support::eventually};
 use futures::TryStreamExt;
 use std::time::{Duration, SystemTime};
@@ -56,30 +56,55 @@ async fn find(client: &Client, id: &str) -> Option<ScheduleDescription> {
     }
 }
 
-/// Two schedules: one that is called for, and one that a layer calls for instead.
-struct Two {
+/// A schedule that is not there yet.
+pub(super) struct Absent {
     client: Client,
     queue: String,
-    first: String,
-    second: String,
+    id: String,
 }
 
-impl Two {
+impl Subject for Absent {
     async fn arrange(given: Given) -> Self {
         let Given {
             client, id, queue, ..
         } = given;
-        let two = Self {
-            first: format!("{id}-first"),
-            second: format!("{id}-second"),
-            client,
-            queue,
-        };
-        for id in [&two.first, &two.second] {
-            let options = options(&two.queue, id);
-            two.client.create_schedule(id, options).await.unwrap();
+        Self { client, queue, id }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target {
+            schedule_id: Some(&self.id),
+            ..Target::new()
         }
-        two
+    }
+
+    async fn trace(&self) -> String {
+        find(&self.client, &self.id).await.is_some().to_string()
+    }
+}
+
+/// Two schedules: one that is called for, and one that a layer calls for instead.
+pub(super) struct Two {
+    client: Client,
+    first: String,
+    second: String,
+}
+
+impl Subject for Two {
+    async fn arrange(given: Given) -> Self {
+        let Given {
+            client, id, queue, ..
+        } = given;
+        let (first, second) = (format!("{id}-first"), format!("{id}-second"));
+        for id in [&first, &second] {
+            let options = options(&queue, id);
+            client.create_schedule(id, options).await.unwrap();
+        }
+        Self {
+            client,
+            first,
+            second,
+        }
     }
 
     fn target(&self) -> Target<'_> {
@@ -89,6 +114,22 @@ impl Two {
         }
     }
 
+    /// What calls have done to the first schedule.
+    async fn trace(&self) -> String {
+        match find(&self.client, &self.first).await {
+            Some(is) => format!(
+                "paused: {}, note: {:?}, actions: {}, skipped: {}",
+                is.paused(),
+                is.note(),
+                is.action_count(),
+                is.overlap_skipped(),
+            ),
+            None => "none".to_owned(),
+        }
+    }
+}
+
+impl Two {
     /// The first, as `client` has it.
     fn handle(&self, client: &Client) -> Handle {
         client.get_schedule_handle(&self.first)
@@ -105,20 +146,6 @@ impl Two {
         description.note().map(ToOwned::to_owned)
     }
 
-    /// What calls have done to the first schedule.
-    async fn trace(&self) -> String {
-        match find(&self.client, &self.first).await {
-            Some(is) => format!(
-                "paused: {}, note: {:?}, actions: {}, skipped: {}",
-                is.paused(),
-                is.note(),
-                is.action_count(),
-                is.overlap_skipped(),
-            ),
-            None => "none".to_owned(),
-        }
-    }
-
     /// Waits until the first schedule has taken this many actions.
     async fn actions(&self, count: i64) {
         eventually(
@@ -129,33 +156,16 @@ impl Two {
     }
 }
 
-pub(super) struct Create {
-    given: Given,
-}
+pub(super) struct Create;
 
 impl Case for Create {
     type Operation = client::CreateSchedule;
+    type Subject = Absent;
     type Answer = Handle;
 
-    async fn arrange(given: Given) -> Self {
-        Self { given }
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target {
-            schedule_id: Some(&self.given.id),
-            ..Target::new()
-        }
-    }
-
-    async fn call(&self, client: &Client) -> Result<Handle, ErrorOf<Self>> {
-        let Given { id, queue, .. } = &self.given;
+    async fn call(schedule: &Absent, client: &Client) -> Outcome<Self> {
+        let Absent { id, queue, .. } = schedule;
         client.create_schedule(id, options(queue, id)).await
-    }
-
-    async fn trace(&self) -> String {
-        let found = find(&self.given.client, &self.given.id).await;
-        found.is_some().to_string()
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -165,8 +175,8 @@ impl Case for Create {
         input.options.overlap_policy = ScheduleOverlapPolicy::BufferOne;
     }
 
-    async fn check_input(&self, _: Handle) {
-        let found = find(&self.given.client, &self.given.id).await.unwrap();
+    async fn check_input(schedule: &Absent, _: Handle) {
+        let found = find(&schedule.client, &schedule.id).await.unwrap();
         assert_eq!(found.note(), Some("the layer's"));
         let schedule = found.raw().schedule.as_ref().unwrap();
         let interval = schedule.spec.as_ref().unwrap().interval[0].interval;
@@ -182,12 +192,12 @@ impl Case for Create {
         output.schedule_id = "another-schedule".to_owned();
     }
 
-    async fn check_output(&self, answer: Handle) {
+    async fn check_output(_: &Absent, answer: Handle) {
         assert_eq!(answer.schedule_id(), "another-schedule");
     }
 }
 
-pub(super) struct List(Two);
+pub(super) struct List;
 
 impl List {
     fn query(id: &str) -> ListSchedulesOptions {
@@ -198,11 +208,11 @@ impl List {
 
 impl Case for List {
     type Operation = client::ListSchedulesPage;
+    type Subject = Two;
     type Answer = Vec<String>;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        let two = Two::arrange(given).await;
+    async fn prepare(two: &Two) {
         for id in [&two.first, &two.second] {
             eventually("the schedule is found", async || {
                 let found = two.client.list_schedules(Self::query(id));
@@ -210,16 +220,15 @@ impl Case for List {
             })
             .await;
         }
-        Self(two)
     }
 
-    fn target(&self) -> Target<'_> {
+    fn target(_: &Two) -> Target<'_> {
         Target::new()
     }
 
-    async fn call(&self, client: &Client) -> Result<Vec<String>, ErrorOf<Self>> {
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
         client
-            .list_schedules(Self::query(&self.0.first))
+            .list_schedules(Self::query(&two.first))
             .map_ok(|schedule| schedule.schedule_id().to_owned())
             .try_collect()
             .await
@@ -229,8 +238,8 @@ impl Case for List {
         input.query = second(&input.query);
     }
 
-    async fn check_input(&self, answer: Vec<String>) {
-        assert_eq!(answer, [self.0.second.as_str()]);
+    async fn check_input(two: &Two, answer: Vec<String>) {
+        assert_eq!(answer, [two.second.as_str()]);
     }
 
     fn change_output(output: &mut OutputOf<Self>) {
@@ -239,41 +248,36 @@ impl Case for List {
         }
     }
 
-    async fn check_output(&self, answer: Vec<String>) {
+    async fn check_output(_: &Two, answer: Vec<String>) {
         assert_eq!(answer, ["another-schedule"]);
     }
 }
 
-pub(super) struct Describe(Two);
+pub(super) struct Describe;
 
 impl Case for Describe {
     type Operation = client::DescribeSchedule;
+    type Subject = Two;
     type Answer = ScheduleDescription;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        let two = Two::arrange(given).await;
+    async fn prepare(two: &Two) {
         let other = two.client.get_schedule_handle(&two.second);
         other
             .pause(Some("the second's"), PauseScheduleOptions::default())
             .await
             .unwrap();
-        Self(two)
     }
 
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<ScheduleDescription, ErrorOf<Self>> {
-        self.0.handle(client).describe(RpcOptions::default()).await
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        two.handle(client).describe(RpcOptions::default()).await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
         input.schedule_id = second(&input.schedule_id);
     }
 
-    async fn check_input(&self, answer: ScheduleDescription) {
+    async fn check_input(_: &Two, answer: ScheduleDescription) {
         assert_eq!(answer.note(), Some("the second's"));
     }
 
@@ -282,119 +286,80 @@ impl Case for Describe {
         schedule.state.as_mut().unwrap().notes = "the layer's".to_owned();
     }
 
-    async fn check_output(&self, answer: ScheduleDescription) {
+    async fn check_output(two: &Two, answer: ScheduleDescription) {
         assert_eq!(answer.note(), Some("the layer's"));
-        assert_eq!(
-            self.0.note(&self.0.first).await.as_deref(),
-            Some("the caller's")
-        );
+        assert_eq!(two.note(&two.first).await.as_deref(), Some("the caller's"));
     }
 }
 
 /// The SDK describes the schedule and sends the update within the one operation: no other is seen.
-pub(super) struct Update(Two);
+pub(super) struct Update;
 
 impl Case for Update {
     type Operation = client::UpdateSchedule;
+    type Subject = Two;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let handle = self.0.handle(client);
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        let handle = two.handle(client);
         let update = |update: &mut ScheduleUpdate| {
             update.set_note("updated");
         };
         handle.update(update, RpcOptions::default()).await
     }
 
-    async fn trace(&self) -> String {
-        self.0.trace().await
-    }
-
     fn change_input(input: &mut InputOf<Self>) {
         input.schedule_id = second(&input.schedule_id);
     }
 
-    async fn check_input(&self, (): ()) {
-        let (first, second) = (&self.0.first, &self.0.second);
-        assert_eq!(self.0.note(second).await.as_deref(), Some("updated"));
-        assert_eq!(self.0.note(first).await.as_deref(), Some("the caller's"));
+    async fn check_input(two: &Two, (): ()) {
+        assert_eq!(two.note(&two.second).await.as_deref(), Some("updated"));
+        assert_eq!(two.note(&two.first).await.as_deref(), Some("the caller's"));
     }
 }
 
-pub(super) struct SendUpdate(Two);
+pub(super) struct SendUpdate;
 
 impl Case for SendUpdate {
     type Operation = client::SendScheduleUpdate;
+    type Subject = Two;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let mut update = self.0.describe().await.into_update();
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        let mut update = two.describe().await.into_update();
         update.set_note("updated");
-        let handle = self.0.handle(client);
+        let handle = two.handle(client);
         handle.send_update(update, RpcOptions::default()).await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
         input.update.set_note("the layer's").set_paused(false);
     }
 
-    async fn check_input(&self, (): ()) {
-        let is = self.0.describe().await;
+    async fn check_input(two: &Two, (): ()) {
+        let is = two.describe().await;
         assert_eq!((is.note(), is.paused()), (Some("the layer's"), false));
     }
 }
 
-pub(super) struct Delete(Two);
+pub(super) struct Delete;
 
 impl Case for Delete {
     type Operation = client::DeleteSchedule;
+    type Subject = Two;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        self.0
-            .handle(client)
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        two.handle(client)
             .delete(DeleteScheduleOptions::default())
             .await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
         input.schedule_id = second(&input.schedule_id);
     }
 
-    async fn check_input(&self, (): ()) {
-        let two = &self.0;
+    async fn check_input(two: &Two, (): ()) {
         eventually("the second schedule is deleted", async || {
             find(&two.client, &two.second).await.is_none().then_some(())
         })
@@ -403,35 +368,24 @@ impl Case for Delete {
     }
 }
 
-pub(super) struct Pause(Two);
+pub(super) struct Pause;
 
 impl Case for Pause {
     type Operation = client::PauseSchedule;
+    type Subject = Two;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        let two = Two::arrange(given).await;
-        let handle = two.handle(&two.client);
-        handle
+    async fn prepare(two: &Two) {
+        two.handle(&two.client)
             .unpause(None::<String>, UnpauseScheduleOptions::default())
             .await
             .unwrap();
-        Self(two)
     }
 
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let handle = self.0.handle(client);
-        handle
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        two.handle(client)
             .pause(Some("paused"), PauseScheduleOptions::default())
             .await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -439,35 +393,23 @@ impl Case for Pause {
         input.note = "paused by a layer".to_owned();
     }
 
-    async fn check_input(&self, (): ()) {
-        let is = self.0.describe().await;
+    async fn check_input(two: &Two, (): ()) {
+        let is = two.describe().await;
         assert_eq!((is.note(), is.paused()), (Some("paused by a layer"), true));
     }
 }
 
-pub(super) struct Unpause(Two);
+pub(super) struct Unpause;
 
 impl Case for Unpause {
     type Operation = client::UnpauseSchedule;
+    type Subject = Two;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let handle = self.0.handle(client);
-        handle
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        two.handle(client)
             .unpause(Some("unpaused"), UnpauseScheduleOptions::default())
             .await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -475,8 +417,8 @@ impl Case for Unpause {
         input.note = "unpaused by a layer".to_owned();
     }
 
-    async fn check_input(&self, (): ()) {
-        let is = self.0.describe().await;
+    async fn check_input(two: &Two, (): ()) {
+        let is = two.describe().await;
         assert_eq!(
             (is.note(), is.paused()),
             (Some("unpaused by a layer"), false)
@@ -484,38 +426,28 @@ impl Case for Unpause {
     }
 }
 
-/// A schedule whose workflow is running, so that it depends on the policy whether another is started.
-pub(super) struct Trigger(Two);
+pub(super) struct Trigger;
 
 impl Case for Trigger {
     type Operation = client::TriggerSchedule;
+    type Subject = Two;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        let two = Two::arrange(given).await;
+    /// Has the schedule's workflow running, so that it depends on the policy whether another is started.
+    async fn prepare(two: &Two) {
         // Not a trigger: two of them within a second would start workflows with the same id.
-        let handle = two.handle(&two.client);
-        handle
+        two.handle(&two.client)
             .backfill([one_action()], BackfillScheduleOptions::default())
             .await
             .unwrap();
         two.actions(1).await;
-        Self(two)
     }
 
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        let (handle, policy) = (self.0.handle(client), ScheduleOverlapPolicy::Skip);
-        handle
-            .trigger(policy, TriggerScheduleOptions::default())
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        let options = TriggerScheduleOptions::default();
+        two.handle(client)
+            .trigger(ScheduleOverlapPolicy::Skip, options)
             .await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -523,42 +455,28 @@ impl Case for Trigger {
         input.overlap_policy = ScheduleOverlapPolicy::AllowAll;
     }
 
-    async fn check_input(&self, (): ()) {
-        self.0.actions(2).await;
+    async fn check_input(two: &Two, (): ()) {
+        two.actions(2).await;
     }
 }
 
-pub(super) struct Backfill(Two);
+pub(super) struct Backfill;
 
 impl Case for Backfill {
     type Operation = client::BackfillSchedule;
+    type Subject = Two;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        self.0.target()
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
         let options = BackfillScheduleOptions::default();
-        self.0
-            .handle(client)
-            .backfill([one_action()], options)
-            .await
-    }
-
-    async fn trace(&self) -> String {
-        self.0.trace().await
+        two.handle(client).backfill([one_action()], options).await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
         input.backfills[0].end_time += 2 * HOUR;
     }
 
-    async fn check_input(&self, (): ()) {
-        self.0.actions(3).await;
+    async fn check_input(two: &Two, (): ()) {
+        two.actions(3).await;
     }
 }

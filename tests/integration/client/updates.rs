@@ -1,8 +1,8 @@
 //! Calls about updates of workflows.
 
 use super::{
-    Case, ErrorOf, Given, InputOf, OutputOf,
-    workflows::{arrived, exists, second, start, started_with},
+    Case, InputOf, Outcome, OutputOf, Subject,
+    workflows::{Absent, Running, second, started_with},
 };
 use crate::fixtures::Basket;
 use temporalio_client::{
@@ -14,32 +14,26 @@ use tower_temporal::{Target, client};
 
 type Handle = WorkflowUpdateHandle<Client, String>;
 
-pub(super) struct Start {
-    given: Given,
-}
+pub(super) struct Start;
 
 impl Case for Start {
     type Operation = client::StartWorkflowUpdate;
+    type Subject = Running;
     type Answer = Handle;
     const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        start(&given.client, &given.queue, &given.id).await;
-        Self { given }
-    }
-
-    fn target(&self) -> Target<'_> {
+    fn target(workflow: &Running) -> Target<'_> {
         Target {
             name: Some("put"),
             update_id: Some("the-update"),
-            ..Target::workflow(None, Some(&self.given.id))
+            ..workflow.target()
         }
     }
 
-    async fn call(&self, client: &Client) -> Result<Handle, ErrorOf<Self>> {
-        client
-            .get_workflow_handle::<Basket>(&self.given.id)
+    async fn call(workflow: &Running, client: &Client) -> Outcome<Self> {
+        workflow
+            .handle(client)
             .start_update(
                 Basket::put,
                 "apple".to_owned(),
@@ -50,17 +44,13 @@ impl Case for Start {
             .await
     }
 
-    async fn trace(&self) -> String {
-        arrived(&self.given.client, &self.given.id).await
-    }
-
     fn change_input(input: &mut InputOf<Self>) {
         let item = input.args_mut::<String>().unwrap();
         assert_eq!(item, "apple");
         *item = "pear".to_owned();
     }
 
-    async fn check_input(&self, answer: Handle) {
+    async fn check_input(_: &Running, answer: Handle) {
         let result = answer.get_result(RpcOptions::default()).await.unwrap();
         assert_eq!(result, "pear of alice");
     }
@@ -69,35 +59,29 @@ impl Case for Start {
         output.update_id = "another-update".to_owned();
     }
 
-    async fn check_output(&self, answer: Handle) {
+    async fn check_output(_: &Running, answer: Handle) {
         assert_eq!(answer.id(), "another-update");
     }
 }
 
-pub(super) struct WithStart {
-    given: Given,
-}
+pub(super) struct WithStart;
 
 impl Case for WithStart {
     type Operation = client::UpdateWithStartWorkflow;
+    type Subject = Absent;
     type Answer = Handle;
     const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        Self { given }
-    }
-
-    fn target(&self) -> Target<'_> {
+    fn target(workflow: &Absent) -> Target<'_> {
         Target {
             name: Some("put"),
-            task_queue: Some(&self.given.queue),
-            ..Target::workflow(Some("Basket"), Some(&self.given.id))
+            ..workflow.target()
         }
     }
 
-    async fn call(&self, client: &Client) -> Result<Handle, ErrorOf<Self>> {
-        let Given { queue, id, .. } = &self.given;
+    async fn call(workflow: &Absent, client: &Client) -> Outcome<Self> {
+        let Absent { queue, id, .. } = workflow;
         let (owner, item) = ("alice".to_owned(), "apple".to_owned());
         let policy = WorkflowIdConflictPolicy::Fail;
         let options = WorkflowUpdateWithStartOptions::new(queue, id, policy).build();
@@ -106,18 +90,14 @@ impl Case for WithStart {
             .await
     }
 
-    async fn trace(&self) -> String {
-        exists(&self.given.client, &self.given.id).await.to_string()
-    }
-
     fn change_input(input: &mut InputOf<Self>) {
         assert_eq!(input.update_args_ref::<String>().unwrap(), "apple");
         *input.workflow_args_mut::<String>().unwrap() = "bob".to_owned();
         input.replace_update_args("pear");
     }
 
-    async fn check_input(&self, answer: Handle) {
-        let started = started_with(&self.given.client, &self.given.id).await;
+    async fn check_input(workflow: &Absent, answer: Handle) {
+        let started = started_with(&workflow.client, &workflow.id).await;
         assert_eq!(started, [r#""bob""#]);
         let result = answer.get_result(RpcOptions::default()).await.unwrap();
         assert_eq!(result, "pear of bob");
@@ -127,46 +107,48 @@ impl Case for WithStart {
         output.update_id = "another-update".to_owned();
     }
 
-    async fn check_output(&self, answer: Handle) {
+    async fn check_output(_: &Absent, answer: Handle) {
         assert_eq!(answer.id(), "another-update");
     }
 }
 
-pub(super) struct Poll {
-    given: Given,
-    update_id: String,
+pub(super) struct Poll;
+
+impl Poll {
+    /// The update that is called for. There is a second one too.
+    const UPDATE: &str = "the-first";
 }
 
 impl Case for Poll {
     type Operation = client::PollWorkflowUpdate;
+    type Subject = Running;
     type Answer = String;
     const NEEDS_WORKER: bool = true;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        let handle = start(&given.client, &given.queue, &given.id).await;
-        let update_id = "the-first".to_owned();
-        for (id, item) in [(update_id.clone(), "apple"), (second(&update_id), "pear")] {
+    async fn prepare(workflow: &Running) {
+        let handle = workflow.handle(&workflow.client);
+        let (first, second) = (Self::UPDATE.to_owned(), second(Self::UPDATE));
+        for (id, item) in [(first, "apple"), (second, "pear")] {
             let options = WorkflowExecuteUpdateOptions::builder()
                 .update_id(id)
                 .build();
             let update = handle.execute_update(Basket::put, item.to_owned(), options);
             update.await.unwrap();
         }
-        Self { given, update_id }
     }
 
-    fn target(&self) -> Target<'_> {
+    fn target(workflow: &Running) -> Target<'_> {
         Target {
-            update_id: Some(&self.update_id),
-            ..Target::workflow(None, Some(&self.given.id))
+            update_id: Some(Self::UPDATE),
+            ..workflow.target()
         }
     }
 
-    async fn call(&self, client: &Client) -> Result<String, ErrorOf<Self>> {
-        client
-            .get_workflow_handle::<Basket>(&self.given.id)
-            .get_update_handle(Basket::put, &self.update_id)
+    async fn call(workflow: &Running, client: &Client) -> Outcome<Self> {
+        workflow
+            .handle(client)
+            .get_update_handle(Basket::put, Self::UPDATE)
             .get_result(RpcOptions::default())
             .await
     }
@@ -175,7 +157,7 @@ impl Case for Poll {
         input.update_id = second(&input.update_id);
     }
 
-    async fn check_input(&self, answer: String) {
+    async fn check_input(_: &Running, answer: String) {
         assert_eq!(answer, "pear of alice");
     }
 
@@ -189,7 +171,7 @@ impl Case for Poll {
         result.payloads[0].data = br#""plum of a layer""#.to_vec();
     }
 
-    async fn check_output(&self, answer: String) {
+    async fn check_output(_: &Running, answer: String) {
         assert_eq!(answer, "plum of a layer");
     }
 }

@@ -1,6 +1,6 @@
 //! Calls about workflows: to start, find, signal, query and end them.
 
-use super::{Case, ErrorOf, Given, InputOf, OutputOf};
+use super::{Case, Given, InputOf, Outcome, OutputOf, Subject};
 use crate::{
     fixtures::Basket,
     support::{eventually, history, in_history, json},
@@ -30,16 +30,8 @@ pub(super) async fn start(client: &Client, queue: &str, id: &str) -> Handle {
         .unwrap()
 }
 
-/// What came to a workflow, as opposed to what a worker made of it.
-pub(super) async fn arrived(client: &Client, id: &str) -> String {
-    let events = history(client, id).await;
-    let events = events.iter().map(|event| event.event_type().as_str_name());
-    let events = events.filter(|name| !name.contains("WORKFLOW_TASK"));
-    events.collect::<Vec<_>>().join(" ")
-}
-
 /// Whether there is such a workflow.
-pub(super) async fn exists(client: &Client, id: &str) -> bool {
+async fn exists(client: &Client, id: &str) -> bool {
     let handle = client.get_workflow_handle::<Basket>(id);
     match handle.describe(WorkflowDescribeOptions::default()).await {
         Ok(_) => true,
@@ -57,35 +49,146 @@ pub(super) async fn started_with(client: &Client, id: &str) -> Vec<String> {
     .await
 }
 
-pub(super) struct Start {
-    given: Given,
+/// What the workflow says is in the basket.
+async fn items(client: &Client, id: &str) -> Vec<String> {
+    client
+        .get_workflow_handle::<Basket>(id)
+        .query(Basket::items, String::new(), Default::default())
+        .await
+        .unwrap()
 }
 
-impl Case for Start {
-    type Operation = client::StartWorkflow;
-    type Answer = Handle;
-    const CARRIES_HEADERS: bool = true;
+fn with_id(id: &str) -> String {
+    format!("WorkflowId = '{id}'")
+}
 
+/// What a layer makes of the name of the first of two.
+pub(super) fn second(first: &str) -> String {
+    assert!(first.contains("-first"), "`{first}` is of the first of two");
+    first.replace("-first", "-second")
+}
+
+/// A workflow that is not there yet.
+pub(super) struct Absent {
+    pub(super) client: Client,
+    pub(super) queue: String,
+    pub(super) id: String,
+}
+
+impl Subject for Absent {
     async fn arrange(given: Given) -> Self {
-        Self { given }
+        let Given {
+            client, id, queue, ..
+        } = given;
+        Self { client, queue, id }
     }
 
     fn target(&self) -> Target<'_> {
         Target {
-            task_queue: Some(&self.given.queue),
-            ..Target::workflow(Some("Basket"), Some(&self.given.id))
+            task_queue: Some(&self.queue),
+            ..Target::workflow(Some("Basket"), Some(&self.id))
         }
     }
 
-    async fn call(&self, client: &Client) -> Result<Handle, ErrorOf<Self>> {
-        let options = WorkflowStartOptions::new(&self.given.queue, &self.given.id).build();
+    async fn trace(&self) -> String {
+        exists(&self.client, &self.id).await.to_string()
+    }
+}
+
+/// A workflow that was started.
+pub(super) struct Running {
+    pub(super) client: Client,
+    pub(super) id: String,
+}
+
+impl Subject for Running {
+    async fn arrange(given: Given) -> Self {
+        let Given {
+            client, id, queue, ..
+        } = given;
+        start(&client, &queue, &id).await;
+        Self { client, id }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::workflow(None, Some(&self.id))
+    }
+
+    /// What came to the workflow, as opposed to what a worker made of it.
+    async fn trace(&self) -> String {
+        let events = history(&self.client, &self.id).await;
+        let events = events.iter().map(|event| event.event_type().as_str_name());
+        let events = events.filter(|name| !name.contains("WORKFLOW_TASK"));
+        events.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Running {
+    /// The workflow, as `client` has it.
+    pub(super) fn handle(&self, client: &Client) -> WorkflowHandle<Client, Basket> {
+        client.get_workflow_handle(&self.id)
+    }
+}
+
+/// Two workflows: one that is called for, and one that a layer calls for instead.
+pub(super) struct Two {
+    client: Client,
+    first: String,
+    second: String,
+}
+
+impl Subject for Two {
+    async fn arrange(given: Given) -> Self {
+        let Given {
+            client, id, queue, ..
+        } = given;
+        let (first, second) = (format!("{id}-first"), format!("{id}-second"));
+        for id in [&first, &second] {
+            start(&client, &queue, id).await;
+        }
+        Self {
+            client,
+            first,
+            second,
+        }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::workflow(None, Some(&self.first))
+    }
+}
+
+impl Two {
+    /// Waits until both can be found.
+    async fn visible(&self) {
+        for id in [&self.first, &self.second] {
+            eventually("the workflow is found", async || {
+                let count = self.client.count_workflows(with_id(id), Default::default());
+                (count.await.unwrap().count() == 1).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// The first, as `client` has it.
+    fn handle(&self, client: &Client) -> WorkflowHandle<Client, Basket> {
+        client.get_workflow_handle(&self.first)
+    }
+}
+
+pub(super) struct Start;
+
+impl Case for Start {
+    type Operation = client::StartWorkflow;
+    type Subject = Absent;
+    type Answer = Handle;
+    const CARRIES_HEADERS: bool = true;
+
+    async fn call(workflow: &Absent, client: &Client) -> Outcome<Self> {
+        let options = WorkflowStartOptions::new(&workflow.queue, &workflow.id).build();
         client
             .start_workflow(Basket::run, "alice".to_owned(), options)
             .await
-    }
-
-    async fn trace(&self) -> String {
-        exists(&self.given.client, &self.given.id).await.to_string()
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -97,20 +200,20 @@ impl Case for Start {
         input.options.workflow_id.push_str("-changed");
     }
 
-    async fn check_input(&self, answer: Handle) {
-        let id = format!("{}-changed", self.given.id);
+    async fn check_input(workflow: &Absent, answer: Handle) {
+        let id = format!("{}-changed", workflow.id);
         assert_eq!(
             answer.info().workflow_id,
             id,
             "the handle is of what was started"
         );
-        assert_eq!(started_with(&self.given.client, &id).await, [r#""bob""#]);
-        let handle = self.given.client.get_workflow_handle::<Basket>(id);
+        assert_eq!(started_with(&workflow.client, &id).await, [r#""bob""#]);
+        let handle = workflow.client.get_workflow_handle::<Basket>(id);
         let description = handle.describe(Default::default()).await.unwrap();
         let memo = description.memo().get::<String>("from").unwrap();
         assert_eq!(memo.as_deref(), Some("a layer"));
         assert!(
-            !exists(&self.given.client, &self.given.id).await,
+            !exists(&workflow.client, &workflow.id).await,
             "only the changed one"
         );
     }
@@ -120,44 +223,34 @@ impl Case for Start {
         output.run_id = "another-run".to_owned();
     }
 
-    async fn check_output(&self, answer: Handle) {
+    async fn check_output(_: &Absent, answer: Handle) {
         assert_eq!(answer.info().workflow_id, "another-workflow");
         assert_eq!(answer.run_id(), Some("another-run"));
     }
 }
 
-pub(super) struct SignalWithStart {
-    given: Given,
-}
+pub(super) struct SignalWithStart;
 
 impl Case for SignalWithStart {
     type Operation = client::SignalWithStartWorkflow;
+    type Subject = Absent;
     type Answer = Handle;
     const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        Self { given }
-    }
-
-    fn target(&self) -> Target<'_> {
+    fn target(workflow: &Absent) -> Target<'_> {
         Target {
             name: Some("add"),
-            task_queue: Some(&self.given.queue),
-            ..Target::workflow(Some("Basket"), Some(&self.given.id))
+            ..workflow.target()
         }
     }
 
-    async fn call(&self, client: &Client) -> Result<Handle, ErrorOf<Self>> {
+    async fn call(workflow: &Absent, client: &Client) -> Outcome<Self> {
         let (owner, item) = ("alice".to_owned(), "apple".to_owned());
-        let options = WorkflowStartOptions::new(&self.given.queue, &self.given.id).build();
+        let options = WorkflowStartOptions::new(&workflow.queue, &workflow.id).build();
         client
             .signal_with_start_workflow(Basket::run, owner, Basket::add, item, options)
             .await
-    }
-
-    async fn trace(&self) -> String {
-        exists(&self.given.client, &self.given.id).await.to_string()
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -166,96 +259,40 @@ impl Case for SignalWithStart {
         input.replace_signal_args("pear");
     }
 
-    async fn check_input(&self, _: Handle) {
-        let started = started_with(&self.given.client, &self.given.id).await;
+    async fn check_input(workflow: &Absent, _: Handle) {
+        let started = started_with(&workflow.client, &workflow.id).await;
         assert_eq!(started, [r#""bob""#]);
-        assert_eq!(items(&self.given, "").await, ["pear"]);
+        assert_eq!(items(&workflow.client, &workflow.id).await, ["pear"]);
     }
 
     fn change_output(output: &mut OutputOf<Self>) {
         output.run_id = "another-run".to_owned();
     }
 
-    async fn check_output(&self, answer: Handle) {
+    async fn check_output(_: &Absent, answer: Handle) {
         assert_eq!(answer.run_id(), Some("another-run"));
     }
 }
 
-/// What the workflow says is in the basket.
-async fn items(given: &Given, prefix: &str) -> Vec<String> {
-    given
-        .client
-        .get_workflow_handle::<Basket>(&given.id)
-        .query(Basket::items, prefix.to_owned(), Default::default())
-        .await
-        .unwrap()
-}
-
-/// Two workflows: one that is called for, and one that a layer calls for instead.
-struct Two {
-    given: Given,
-    first: String,
-    second: String,
-}
-
-impl Two {
-    async fn arrange(given: Given) -> Self {
-        let first = format!("{}-first", given.id);
-        let second = format!("{}-second", given.id);
-        for id in [&first, &second] {
-            start(&given.client, &given.queue, id).await;
-        }
-        Self {
-            given,
-            first,
-            second,
-        }
-    }
-
-    /// Waits until both can be found.
-    async fn visible(self) -> Self {
-        for id in [&self.first, &self.second] {
-            eventually("the workflow is found", async || {
-                let count = self
-                    .given
-                    .client
-                    .count_workflows(with_id(id), Default::default());
-                (count.await.unwrap().count() == 1).then_some(())
-            })
-            .await;
-        }
-        self
-    }
-}
-
-/// What a layer makes of the name of the first of two.
-pub(super) fn second(first: &str) -> String {
-    assert!(first.contains("-first"), "`{first}` is of the first of two");
-    first.replace("-first", "-second")
-}
-
-fn with_id(id: &str) -> String {
-    format!("WorkflowId = '{id}'")
-}
-
-pub(super) struct List(Two);
+pub(super) struct List;
 
 impl Case for List {
     type Operation = client::ListWorkflowsPage;
+    type Subject = Two;
     type Answer = Vec<String>;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await.visible().await)
+    async fn prepare(two: &Two) {
+        two.visible().await;
     }
 
-    fn target(&self) -> Target<'_> {
+    fn target(_: &Two) -> Target<'_> {
         Target::new()
     }
 
-    async fn call(&self, client: &Client) -> Result<Vec<String>, ErrorOf<Self>> {
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
         client
-            .list_workflows(with_id(&self.0.first), WorkflowListOptions::default())
+            .list_workflows(with_id(&two.first), WorkflowListOptions::default())
             .map_ok(|workflow| workflow.id().to_owned())
             .try_collect()
             .await
@@ -265,8 +302,8 @@ impl Case for List {
         input.query = second(&input.query);
     }
 
-    async fn check_input(&self, answer: Vec<String>) {
-        assert_eq!(answer, [self.0.second.as_str()]);
+    async fn check_input(two: &Two, answer: Vec<String>) {
+        assert_eq!(answer, [two.second.as_str()]);
     }
 
     fn change_output(output: &mut OutputOf<Self>) {
@@ -275,31 +312,30 @@ impl Case for List {
         }
     }
 
-    async fn check_output(&self, answer: Vec<String>) {
+    async fn check_output(_: &Two, answer: Vec<String>) {
         assert_eq!(answer, ["another-workflow"]);
     }
 }
 
-pub(super) struct Count(Two);
+pub(super) struct Count;
 
 impl Case for Count {
     type Operation = client::CountWorkflows;
+    type Subject = Two;
     type Answer = WorkflowExecutionCount;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await.visible().await)
+    async fn prepare(two: &Two) {
+        two.visible().await;
     }
 
-    fn target(&self) -> Target<'_> {
+    fn target(_: &Two) -> Target<'_> {
         Target::new()
     }
 
-    async fn call(&self, client: &Client) -> Result<WorkflowExecutionCount, ErrorOf<Self>> {
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
         let options = WorkflowCountOptions::default();
-        client
-            .count_workflows(with_id(&self.0.first), options)
-            .await
+        client.count_workflows(with_id(&two.first), options).await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -307,7 +343,7 @@ impl Case for Count {
         input.query = format!("{} OR {other}", input.query);
     }
 
-    async fn check_input(&self, answer: WorkflowExecutionCount) {
+    async fn check_input(_: &Two, answer: WorkflowExecutionCount) {
         assert_eq!(answer.count(), 2);
     }
 
@@ -315,29 +351,21 @@ impl Case for Count {
         output.response.count += 41;
     }
 
-    async fn check_output(&self, answer: WorkflowExecutionCount) {
+    async fn check_output(_: &Two, answer: WorkflowExecutionCount) {
         assert_eq!(answer.count(), 42);
     }
 }
 
-pub(super) struct Describe(Two);
+pub(super) struct Describe;
 
 impl Case for Describe {
     type Operation = client::DescribeWorkflow;
+    type Subject = Two;
     type Answer = WorkflowExecutionDescription;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target::workflow(None, Some(&self.0.first))
-    }
-
-    async fn call(&self, client: &Client) -> Result<WorkflowExecutionDescription, ErrorOf<Self>> {
-        client
-            .get_workflow_handle::<Basket>(&self.0.first)
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        two.handle(client)
             .describe(WorkflowDescribeOptions::default())
             .await
     }
@@ -346,8 +374,8 @@ impl Case for Describe {
         input.workflow_id = second(&input.workflow_id);
     }
 
-    async fn check_input(&self, answer: WorkflowExecutionDescription) {
-        assert_eq!(answer.id(), self.0.second);
+    async fn check_input(two: &Two, answer: WorkflowExecutionDescription) {
+        assert_eq!(answer.id(), two.second);
     }
 
     fn change_output(output: &mut OutputOf<Self>) {
@@ -355,30 +383,22 @@ impl Case for Describe {
         info.history_length = 4711;
     }
 
-    async fn check_output(&self, answer: WorkflowExecutionDescription) {
-        assert_eq!(answer.id(), self.0.first);
+    async fn check_output(two: &Two, answer: WorkflowExecutionDescription) {
+        assert_eq!(answer.id(), two.first);
         assert_eq!(answer.history_length(), 4711);
     }
 }
 
-pub(super) struct FetchHistory(Two);
+pub(super) struct FetchHistory;
 
 impl Case for FetchHistory {
     type Operation = client::FetchWorkflowHistoryPage;
+    type Subject = Two;
     type Answer = Vec<HistoryEvent>;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        Self(Two::arrange(given).await)
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target::workflow(None, Some(&self.0.first))
-    }
-
-    async fn call(&self, client: &Client) -> Result<Vec<HistoryEvent>, ErrorOf<Self>> {
-        client
-            .get_workflow_handle::<Basket>(&self.0.first)
+    async fn call(two: &Two, client: &Client) -> Outcome<Self> {
+        two.handle(client)
             .fetch_history(WorkflowFetchHistoryOptions::default())
             .into_events()
             .await
@@ -388,12 +408,12 @@ impl Case for FetchHistory {
         input.workflow_id = second(&input.workflow_id);
     }
 
-    async fn check_input(&self, answer: Vec<HistoryEvent>) {
+    async fn check_input(two: &Two, answer: Vec<HistoryEvent>) {
         let started = answer.iter().find_map(|event| match &event.attributes {
             Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => Some(started),
             _ => None,
         });
-        assert_eq!(started.unwrap().workflow_id, self.0.second);
+        assert_eq!(started.unwrap().workflow_id, two.second);
     }
 
     fn change_output(output: &mut OutputOf<Self>) {
@@ -401,37 +421,31 @@ impl Case for FetchHistory {
         output.events[0].event_id = 4711;
     }
 
-    async fn check_output(&self, answer: Vec<HistoryEvent>) {
+    async fn check_output(_: &Two, answer: Vec<HistoryEvent>) {
         let ids: Vec<_> = answer.iter().map(|event| event.event_id).collect();
         assert_eq!(ids, [4711]);
     }
 }
 
-pub(super) struct Signal {
-    given: Given,
-}
+pub(super) struct Signal;
 
 impl Case for Signal {
     type Operation = client::SignalWorkflow;
+    type Subject = Running;
     type Answer = ();
     const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
 
-    async fn arrange(given: Given) -> Self {
-        start(&given.client, &given.queue, &given.id).await;
-        Self { given }
-    }
-
-    fn target(&self) -> Target<'_> {
+    fn target(workflow: &Running) -> Target<'_> {
         Target {
             name: Some("add"),
-            ..Target::workflow(None, Some(&self.given.id))
+            ..workflow.target()
         }
     }
 
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
-        client
-            .get_workflow_handle::<Basket>(&self.given.id)
+    async fn call(workflow: &Running, client: &Client) -> Outcome<Self> {
+        workflow
+            .handle(client)
             .signal(
                 Basket::add,
                 "apple".to_owned(),
@@ -440,34 +454,29 @@ impl Case for Signal {
             .await
     }
 
-    async fn trace(&self) -> String {
-        arrived(&self.given.client, &self.given.id).await
-    }
-
     fn change_input(input: &mut InputOf<Self>) {
         let item = input.args_mut::<String>().unwrap();
         assert_eq!(item, "apple");
         *item = "pear".to_owned();
     }
 
-    async fn check_input(&self, (): ()) {
-        assert_eq!(items(&self.given, "").await, ["pear"]);
+    async fn check_input(workflow: &Running, (): ()) {
+        assert_eq!(items(&workflow.client, &workflow.id).await, ["pear"]);
     }
 }
 
-pub(super) struct Query {
-    given: Given,
-}
+pub(super) struct Query;
 
 impl Case for Query {
     type Operation = client::QueryWorkflow;
+    type Subject = Running;
     type Answer = Vec<String>;
     const CARRIES_HEADERS: bool = true;
     const NEEDS_WORKER: bool = true;
     const CHANGES: bool = false;
 
-    async fn arrange(given: Given) -> Self {
-        let handle = start(&given.client, &given.queue, &given.id).await;
+    async fn prepare(workflow: &Running) {
+        let handle = workflow.handle(&workflow.client);
         for item in ["apple", "pear"] {
             let options = WorkflowSignalOptions::default();
             handle
@@ -475,19 +484,18 @@ impl Case for Query {
                 .await
                 .unwrap();
         }
-        Self { given }
     }
 
-    fn target(&self) -> Target<'_> {
+    fn target(workflow: &Running) -> Target<'_> {
         Target {
             name: Some("items"),
-            ..Target::workflow(None, Some(&self.given.id))
+            ..workflow.target()
         }
     }
 
-    async fn call(&self, client: &Client) -> Result<Vec<String>, ErrorOf<Self>> {
-        client
-            .get_workflow_handle::<Basket>(&self.given.id)
+    async fn call(workflow: &Running, client: &Client) -> Outcome<Self> {
+        workflow
+            .handle(client)
             .query(
                 Basket::items,
                 "a".to_owned(),
@@ -501,7 +509,7 @@ impl Case for Query {
         input.replace_args("p");
     }
 
-    async fn check_input(&self, answer: Vec<String>) {
+    async fn check_input(_: &Running, answer: Vec<String>) {
         assert_eq!(answer, ["pear"]);
     }
 
@@ -510,38 +518,23 @@ impl Case for Query {
         result.payloads[0].data = br#"["plum"]"#.to_vec();
     }
 
-    async fn check_output(&self, answer: Vec<String>) {
+    async fn check_output(_: &Running, answer: Vec<String>) {
         assert_eq!(answer, ["plum"]);
     }
 }
 
-pub(super) struct Cancel {
-    given: Given,
-}
+pub(super) struct Cancel;
 
 impl Case for Cancel {
     type Operation = client::CancelWorkflow;
+    type Subject = Running;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        start(&given.client, &given.queue, &given.id).await;
-        Self { given }
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target::workflow(None, Some(&self.given.id))
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
+    async fn call(workflow: &Running, client: &Client) -> Outcome<Self> {
         let options = WorkflowCancelOptions::builder()
             .reason("the caller's")
             .build();
-        let handle = client.get_workflow_handle::<Basket>(&self.given.id);
-        handle.cancel(options).await
-    }
-
-    async fn trace(&self) -> String {
-        arrived(&self.given.client, &self.given.id).await
+        workflow.handle(client).cancel(options).await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -549,8 +542,8 @@ impl Case for Cancel {
         input.options.reason = "the layer's".to_owned();
     }
 
-    async fn check_input(&self, (): ()) {
-        let Given { client, id, .. } = &self.given;
+    async fn check_input(workflow: &Running, (): ()) {
+        let Running { client, id } = workflow;
         let reason = in_history(client, id, "the cancellation", |event| match event {
             Attributes::WorkflowExecutionCancelRequestedEventAttributes(requested) => {
                 Some(requested.cause.clone())
@@ -561,33 +554,18 @@ impl Case for Cancel {
     }
 }
 
-pub(super) struct Terminate {
-    given: Given,
-}
+pub(super) struct Terminate;
 
 impl Case for Terminate {
     type Operation = client::TerminateWorkflow;
+    type Subject = Running;
     type Answer = ();
 
-    async fn arrange(given: Given) -> Self {
-        start(&given.client, &given.queue, &given.id).await;
-        Self { given }
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target::workflow(None, Some(&self.given.id))
-    }
-
-    async fn call(&self, client: &Client) -> Result<(), ErrorOf<Self>> {
+    async fn call(workflow: &Running, client: &Client) -> Outcome<Self> {
         let options = WorkflowTerminateOptions::builder()
             .reason("the caller's")
             .build();
-        let handle = client.get_workflow_handle::<Basket>(&self.given.id);
-        handle.terminate(options).await
-    }
-
-    async fn trace(&self) -> String {
-        arrived(&self.given.client, &self.given.id).await
+        workflow.handle(client).terminate(options).await
     }
 
     fn change_input(input: &mut InputOf<Self>) {
@@ -595,8 +573,8 @@ impl Case for Terminate {
         input.options.reason = "the layer's".to_owned();
     }
 
-    async fn check_input(&self, (): ()) {
-        let Given { client, id, .. } = &self.given;
+    async fn check_input(workflow: &Running, (): ()) {
+        let Running { client, id } = workflow;
         let reason = in_history(client, id, "the termination", |event| match event {
             Attributes::WorkflowExecutionTerminatedEventAttributes(terminated) => {
                 Some(terminated.reason.clone())
