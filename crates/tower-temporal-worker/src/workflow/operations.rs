@@ -1,7 +1,7 @@
 use super::{
     ending::HasEnding,
     error::{self, InitializeWorkflowError, StartNexusOperationError, StartTimerError},
-    scope::WorkflowScope,
+    scope::{InWorkflow, WorkflowScope},
     table::workflow_operations,
 };
 use std::any::Any;
@@ -169,13 +169,6 @@ macro_rules! define_category {
 }
 
 workflow_operations!(define);
-
-fn workflow<'a>(workflow_type: &'a str, workflow_id: &'a str, run_id: &'a str) -> Target<'a> {
-    Target {
-        run_id: Some(run_id),
-        ..Target::workflow(Some(workflow_type), Some(workflow_id))
-    }
-}
 
 fn signal_target(input: &SignalWorkflowInput) -> Target<'_> {
     let (workflow_id, run_id) = match input.target() {

@@ -18,9 +18,9 @@ use tower_temporal_core::{ContextKey, Operation, Request, Scope, Target};
 pub struct WorkflowScope;
 
 /// The key `K`, as the SDK's workflow context knows it.
-struct InWorkflow<K>(PhantomData<fn() -> K>);
+struct Key<K>(PhantomData<fn() -> K>);
 
-impl<K: ContextKey> WorkflowContextKey for InWorkflow<K> {
+impl<K: ContextKey> WorkflowContextKey for Key<K> {
     type Value = Arc<K::Value>;
 }
 
@@ -68,7 +68,7 @@ macro_rules! context_values {
     ($($context:ident $(<$w:ident>)?,)*) => {$(
         impl $(<$w>)? ContextValues for $context $(<$w>)? {
             fn current<K: ContextKey>(&self) -> Option<Arc<K::Value>> {
-                self.context_value::<InWorkflow<K>>().map(|value| Arc::clone(&value))
+                self.context_value::<Key<K>>().map(|value| Arc::clone(&value))
             }
         }
     )*};
@@ -86,10 +86,45 @@ impl<W> ContextScope for WorkflowContext<W> {
     fn scope<K: ContextKey, F: Future>(&self, value: K::Value, future: F) -> WorkflowScoped<F> {
         WorkflowScoped {
             inner: Inner::Within {
-                future: self.with_context_value::<InWorkflow<K>, _>(Arc::new(value), future),
+                future: self.with_context_value::<Key<K>, _>(Arc::new(value), future),
             },
         }
     }
+}
+
+/// A context of the SDK's knows which workflow it belongs to.
+pub(super) trait InWorkflow {
+    /// The workflow, as what a call is aimed at.
+    fn workflow(&self) -> Target<'_>;
+
+    /// The workflow, as what a call comes from.
+    fn caller(&self) -> Target<'_>;
+}
+
+macro_rules! in_workflow {
+    ($($context:ident,)*) => {$(
+        impl InWorkflow for $context {
+            fn workflow(&self) -> Target<'_> {
+                Target {
+                    run_id: Some(self.run_id()),
+                    ..Target::workflow(Some(self.workflow_type()), Some(self.workflow_id()))
+                }
+            }
+
+            fn caller(&self) -> Target<'_> {
+                Target {
+                    task_queue: Some(self.task_queue()),
+                    ..self.workflow()
+                }
+            }
+        }
+    )*};
+}
+
+in_workflow! {
+    WorkflowContextView,
+    WorkflowInterceptorContext,
+    SyncWorkflowInterceptorContext,
 }
 
 impl Scope<WorkflowInterceptorContext> for WorkflowScope {
@@ -112,10 +147,10 @@ impl Scope<WorkflowInterceptorContext> for WorkflowScope {
         let inner = match value {
             Some(value) => {
                 let context = request.context().clone();
-                let future = context
-                    .with_context_value_sync::<InWorkflow<K>, _>(value.clone(), || call(request));
+                let future =
+                    context.with_context_value_sync::<Key<K>, _>(value.clone(), || call(request));
                 Inner::Within {
-                    future: context.with_context_value::<InWorkflow<K>, _>(value, future),
+                    future: context.with_context_value::<Key<K>, _>(value, future),
                 }
             }
             None => Inner::Plain {
@@ -130,16 +165,11 @@ impl Scope<WorkflowInterceptorContext> for WorkflowScope {
         value: Arc<K::Value>,
         f: impl FnOnce() -> R,
     ) -> R {
-        context.with_context_value_sync::<InWorkflow<K>, _>(value, f)
+        context.with_context_value_sync::<Key<K>, _>(value, f)
     }
 
     fn caller(context: &WorkflowInterceptorContext) -> Target<'_> {
-        caller(
-            context.workflow_type(),
-            context.workflow_id(),
-            context.run_id(),
-            context.task_queue(),
-        )
+        context.caller()
     }
 
     fn random(context: &WorkflowInterceptorContext, stream: &'static str) -> Option<u64> {
@@ -171,7 +201,7 @@ impl Scope<SyncWorkflowInterceptorContext> for WorkflowScope {
         let scope = value.map(|value| (request.context().clone(), value));
         let future = match &scope {
             Some((context, value)) => {
-                context.with_context_value::<InWorkflow<K>, _>(value.clone(), || call(request))
+                context.with_context_value::<Key<K>, _>(value.clone(), || call(request))
             }
             None => call(request),
         };
@@ -183,16 +213,11 @@ impl Scope<SyncWorkflowInterceptorContext> for WorkflowScope {
         value: Arc<K::Value>,
         f: impl FnOnce() -> R,
     ) -> R {
-        context.with_context_value::<InWorkflow<K>, _>(value, f)
+        context.with_context_value::<Key<K>, _>(value, f)
     }
 
     fn caller(context: &SyncWorkflowInterceptorContext) -> Target<'_> {
-        caller(
-            context.workflow_type(),
-            context.workflow_id(),
-            context.run_id(),
-            context.task_queue(),
-        )
+        context.caller()
     }
 
     fn is_replaying(context: &SyncWorkflowInterceptorContext) -> bool {
@@ -234,25 +259,7 @@ impl Scope<WorkflowContextView> for WorkflowScope {
     }
 
     fn caller(context: &WorkflowContextView) -> Target<'_> {
-        caller(
-            context.workflow_type(),
-            context.workflow_id(),
-            context.run_id(),
-            context.task_queue(),
-        )
-    }
-}
-
-fn caller<'a>(
-    workflow_type: &'a str,
-    workflow_id: &'a str,
-    run_id: &'a str,
-    task_queue: &'a str,
-) -> Target<'a> {
-    Target {
-        run_id: Some(run_id),
-        task_queue: Some(task_queue),
-        ..Target::workflow(Some(workflow_type), Some(workflow_id))
+        context.caller()
     }
 }
 
@@ -308,7 +315,7 @@ impl<K: ContextKey, F: Future> Future for SyncScoped<K, F> {
         let future = this.future;
         match this.scope {
             Some((context, value)) => {
-                context.with_context_value::<InWorkflow<K>, _>(value.clone(), || future.poll(cx))
+                context.with_context_value::<Key<K>, _>(value.clone(), || future.poll(cx))
             }
             None => future.poll(cx),
         }

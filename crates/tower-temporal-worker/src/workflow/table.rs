@@ -14,7 +14,7 @@ macro_rules! workflow_operations {
                     "Creates a workflow that has an `#[init]` method."
                     error: error::initialize,
                     headers: payloads,
-                    target: |_input, context| workflow(context.workflow_type(), context.workflow_id(), context.run_id()),
+                    target: |_input, context| context.workflow(),
                 }
                 special execute =>
                 ExecuteWorkflow(ExecuteWorkflowInput) -> Box<dyn WorkflowOutputValue>, WorkflowTermination
@@ -22,7 +22,7 @@ macro_rules! workflow_operations {
                     "Executes a workflow."
                     error: error::termination,
                     headers: payloads,
-                    target: |_input, context| workflow(context.workflow_type(), context.workflow_id(), context.run_id()),
+                    target: |_input, context| context.workflow(),
                 }
                 special handle_signal =>
                 HandleSignal(HandleSignalInput) -> (), WorkflowError in WorkflowInterceptorContext {
@@ -31,7 +31,7 @@ macro_rules! workflow_operations {
                     headers: payloads,
                     target: |input, context| Target {
                         name: Some(input.name()),
-                        ..workflow(context.workflow_type(), context.workflow_id(), context.run_id())
+                        ..context.workflow()
                     },
                 }
                 sync handle_query =>
@@ -42,7 +42,7 @@ macro_rules! workflow_operations {
                     headers: payloads,
                     target: |input, context| Target {
                         name: Some(input.name()),
-                        ..workflow(context.workflow_type(), context.workflow_id(), context.run_id())
+                        ..context.workflow()
                     },
                 }
                 handler handle_update =>
@@ -54,7 +54,7 @@ macro_rules! workflow_operations {
                     target: |input, context| Target {
                         name: Some(input.name()),
                         update_id: Some(input.id()),
-                        ..workflow(context.workflow_type(), context.workflow_id(), context.run_id())
+                        ..context.workflow()
                     },
                 }
                 sync validate_update =>
@@ -65,7 +65,7 @@ macro_rules! workflow_operations {
                     target: |input, context| Target {
                         name: Some(input.name()),
                         update_id: Some(input.id()),
-                        ..workflow(context.workflow_type(), context.workflow_id(), context.run_id())
+                        ..context.workflow()
                     },
                 }
             }

@@ -208,7 +208,8 @@ impl<D, R, S> ServiceActivity<D, R, S> {
     /// Drops the service's future when the activity is cancelled, which is then reported as cancelled.
     ///
     /// Without this a cancellation is the service's own to notice. An activity that is not local learns of
-    /// its cancellation by the answer to a heartbeat; one that makes none learns of it when its worker shuts down.
+    /// its cancellation by the answer to a heartbeat; one that makes none learns of it when its worker shuts down. To the
+    /// SDK an activity that is paused or reset is cancelled too, and it does not say which it was.
     pub fn stop_when_cancelled(mut self) -> Self {
         self.stops = true;
         self

@@ -1,48 +1,15 @@
-use super::CallToken;
+use super::{error::TimeoutError, service::CallToken};
 use pin_project_lite::pin_project;
 use std::{
     fmt, mem,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 use temporalio_sdk::{
     CancellableFuture, TimerOptions, TimerResult, WorkflowCancellationToken,
     workflow_interceptors::WorkflowInterceptorContext,
 };
-use tower::timeout::error::Elapsed;
 use tower_temporal_core::BoxError;
-
-/// A call of or into a workflow has taken longer than a [`TimeoutLayer`](super::TimeoutLayer) allows.
-#[derive(Debug, thiserror::Error)]
-#[error("`{operation}` has timed out after {timeout:?}")]
-pub struct TimeoutError {
-    operation: &'static str,
-    timeout: Duration,
-    // What every tower user's code looks for.
-    #[source]
-    source: Elapsed,
-}
-
-impl TimeoutError {
-    pub(super) fn new(operation: &'static str, timeout: Duration) -> Self {
-        Self {
-            operation,
-            timeout,
-            source: Elapsed::new(),
-        }
-    }
-
-    /// The operation's name.
-    pub const fn operation(&self) -> &'static str {
-        self.operation
-    }
-
-    /// The time the call was given.
-    pub const fn timeout(&self) -> Duration {
-        self.timeout
-    }
-}
 
 pub(super) type Timer = Pin<Box<dyn CancellableFuture<Output = TimerResult>>>;
 
@@ -147,7 +114,7 @@ impl Running {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| {
             // A token of its own: the deadline stands when the workflow is cancelled and cleans up.
-            let options = TimerOptions::builder(self.error.timeout)
+            let options = TimerOptions::builder(self.error.timeout())
                 .cancellation_token(WorkflowCancellationToken::new())
                 .build();
             Box::pin(self.context.timer(options))

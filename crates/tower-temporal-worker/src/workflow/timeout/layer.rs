@@ -1,4 +1,4 @@
-use super::{Kept, Timeout};
+use super::service::{Kept, Timeout};
 use std::time::Duration;
 use tower_layer::Layer;
 use tower_temporal_core::ReplaySafe;
