@@ -270,11 +270,11 @@ pub fn into_error<O: Operation>(error: impl Into<BoxError>) -> O::Error {
 mod tests {
     use super::*;
     use crate::{
-        Denied, ErrorKind, Next, Terminal, error, from_fn, on,
+        ContextKey, Denied, ErrorKind, Next, Terminal, error, from_fn, on,
         probe::{self, ClientProbe, OtherProbe, ProbeError, ProbeInput, WorkflowOutboundProbe},
     };
     use std::{
-        future::{pending, ready},
+        future::{pending, poll_fn, ready},
         time::Duration,
     };
     use tower::{
@@ -455,6 +455,52 @@ mod tests {
         let error =
             middleware_error(probe::call::<ClientProbe, _, _>(stack, 1, must_not_run).await);
         assert_eq!(error.to_string(), "denied: no");
+    }
+
+    struct UserId;
+
+    impl ContextKey for UserId {
+        type Value = u32;
+        const HEADER: &'static str = "user-id";
+    }
+
+    fn user(_: ProbeInput) -> Result<u32, ProbeError> {
+        Ok(UserId::current().map_or(0, |user| *user))
+    }
+
+    #[tokio::test]
+    async fn a_value_that_is_set_around_the_call_on_another_task_is_set_for_what_it_calls() {
+        let layer = from_fn(
+            async |request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                tokio::spawn(UserId::scope(7, next.run(request)))
+                    .await
+                    .unwrap()
+            },
+        );
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        let output = probe::call::<ClientProbe, _, _>(stack, 1, user).await;
+        assert_eq!(output.unwrap(), 7);
+    }
+
+    /// The layer waits a while in the caller's task, and gives the call to another then.
+    #[tokio::test]
+    async fn a_value_stays_set_for_a_call_that_moves_to_another_task_half_way() {
+        let layer = from_fn(
+            async |request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                let mut call = Box::pin(next.run(request));
+                let first = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx)));
+                assert!(first.await.is_pending());
+                tokio::spawn(call).await.unwrap()
+            },
+        );
+        let stack = ServiceBuilder::new().layer(layer).service(Terminal);
+        let call = Call::<ClientProbe, _, _>::new(stack, 1.into(), (), |input| {
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                user(input)
+            })
+        });
+        assert_eq!(UserId::scope(7, call).await.unwrap(), 7);
     }
 
     #[tokio::test]

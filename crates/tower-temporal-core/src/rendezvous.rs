@@ -72,7 +72,7 @@ struct State<I, R> {
 /// What a guest out of reach and its host leave for each other.
 struct Left<I, R> {
     guest: Option<Waker>,
-    /// The task's context values where the guest was made, for a continuation that is run for it.
+    /// The task's context values where the guest is, for a continuation that is run for it.
     values: Option<Values>,
     /// What the guest has left, or was given back.
     input: Option<I>,
@@ -282,14 +282,18 @@ impl<I, R> Guest<I, R> {
             );
             return Poll::Ready(Err(Refusal::Detached));
         };
+        // What is set where it is polled counts, or where it was made if nothing is: a task that was spawned for it has nothing.
+        let values = if in_place {
+            None
+        } else {
+            Values::current().or_else(|| self.values.take())
+        };
         let mut state = slot.lock();
         if self.parcel.input.is_some() {
             match state.phase {
                 Phase::Open => {
                     state.phase = Phase::Handed;
-                    let left = state.left();
-                    left.values = self.values.take();
-                    left.input = self.parcel.input.take();
+                    state.left().input = self.parcel.input.take();
                 }
                 Phase::Closed => return Poll::Ready(Err(Refusal::Gone)),
                 _ => return Poll::Ready(Err(Refusal::Twice)),
@@ -311,7 +315,9 @@ impl<I, R> Guest<I, R> {
             _ => {
                 state.is_remote = !in_place;
                 if !in_place && state.wakes {
-                    state.left().guest = Some(cx.waker().clone());
+                    let left = state.left();
+                    left.guest = Some(cx.waker().clone());
+                    left.values = values.or(left.values.take());
                     let host = state.host.take();
                     drop(state);
                     wake(host);

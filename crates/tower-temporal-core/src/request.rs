@@ -33,8 +33,9 @@ pub(crate) type CallGuest<O> =
 /// }
 /// ```
 ///
-/// The [`extensions`](Self::extensions) carry whatever one layer wants to tell those inside it. They stay in this
-/// process; what is to reach the other side goes into the [`headers_mut`](Self::headers_mut).
+/// The [`extensions`](Self::extensions) carry whatever one layer wants to tell those inside it. They end with the stack: what an
+/// activity's or a workflow's own code is to see is a [`ContextKey`](crate::ContextKey)'s value, and what is to reach the other
+/// side goes into the [`headers_mut`](Self::headers_mut).
 pub struct Request<O: Operation> {
     parcel: CallParcel<O>,
     context: O::Context,

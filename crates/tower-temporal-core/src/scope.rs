@@ -27,6 +27,7 @@ use crate::{Operation, Request, Target};
 use pin_project_lite::pin_project;
 use std::{
     any::{Any, TypeId},
+    iter::successors,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
@@ -266,9 +267,34 @@ impl Values {
         Self(Arc::new(Value {
             key: TypeId::of::<K>(),
             value,
-            made_in: Self::current(),
+            made_in: Self::current().and_then(Self::without::<K>),
             entered_in: OnceLock::new(),
         }))
+    }
+
+    /// These values but for those of `K`, which one that is set now hides. A task that spawns the next in such a scope, and that
+    /// one the next, would else keep all of them.
+    fn without<K: ContextKey>(self) -> Option<Self> {
+        let is_other = |values: &&Self| values.0.key != TypeId::of::<K>();
+        if self.list().all(|values| is_other(&values)) {
+            return Some(self);
+        }
+        let others: Vec<_> = self.list().filter(is_other).collect();
+        others.into_iter().rfold(None, |made_in, values| {
+            Some(Self(Arc::new(Value {
+                key: values.0.key,
+                value: values.0.value.clone(),
+                made_in,
+                entered_in: OnceLock::new(),
+            })))
+        })
+    }
+
+    /// From the innermost outwards.
+    fn list(&self) -> impl Iterator<Item = &Self> {
+        successors(Some(self), |Self(entry)| {
+            entry.entered_in.get().or(entry.made_in.as_ref())
+        })
     }
 
     /// The scope is entered here.
@@ -280,14 +306,10 @@ impl Values {
     }
 
     fn get<K: ContextKey>(&self) -> Option<Arc<K::Value>> {
-        let mut next = Some(self);
-        while let Some(Self(entry)) = next {
-            if entry.key == TypeId::of::<K>() {
-                return Arc::clone(&entry.value).downcast().ok();
-            }
-            next = entry.entered_in.get().or(entry.made_in.as_ref());
-        }
-        None
+        let Self(entry) = self
+            .list()
+            .find(|values| values.0.key == TypeId::of::<K>())?;
+        Arc::clone(&entry.value).downcast().ok()
     }
 }
 
@@ -334,6 +356,32 @@ mod tests {
         // Where it is awaited in none, it is within the one it was made in.
         let spawned = A::sync_scope(1, || tokio::spawn(B::scope(2, async { values() })));
         assert_eq!(spawned.await.unwrap(), (Some(1), Some(2)));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_nobody_can_read_any_more_is_not_kept() {
+        struct C;
+        impl ContextKey for C {
+            type Value = Arc<()>;
+            const HEADER: &'static str = "c";
+        }
+
+        fn next(left: u32, first: Arc<()>) -> tokio::task::JoinHandle<usize> {
+            tokio::spawn(C::scope(Arc::new(()), async move {
+                B::scope(left, async move {
+                    match left {
+                        0 => Arc::strong_count(&first),
+                        _ => next(left - 1, first).await.unwrap(),
+                    }
+                })
+                .await
+            }))
+        }
+
+        let first = Arc::new(());
+        let task = C::sync_scope(first.clone(), || next(3, first.clone()));
+        drop(first);
+        assert_eq!(task.await.unwrap(), 1);
     }
 
     fn request() -> Request<ClientProbe> {
