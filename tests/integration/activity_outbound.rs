@@ -1,6 +1,6 @@
 //! Calls that activities make themselves: `heartbeat` and `info`.
 
-use crate::support::{client, unique, with_worker};
+use crate::support::{client, client_with, unique, with_worker};
 use std::{
     sync::{
         Arc, Mutex,
@@ -185,16 +185,46 @@ fn worker_options(queue: &str, activities: Activities) -> WorkerOptions {
 
 /// Adds to the details of each heartbeat.
 fn mark() -> Interceptors {
-    let mark = from_fn(
-        async |mut request: Request<Heartbeat>, next: Next<Heartbeat>| {
+    marked(", seen")
+}
+
+/// Adds this to the details of each heartbeat, and to the activity's type in what is known of it.
+fn marked(mark: &'static str) -> Interceptors {
+    let heartbeat = from_fn(
+        async move |mut request: Request<Heartbeat>, next: Next<Heartbeat>| {
             request
                 .details_mut::<String>()
                 .expect("the activity's details are text")
-                .push_str(", seen");
+                .push_str(mark);
             next.run(request).await
         },
     );
-    Interceptors::builder().activity_outbound(mark).build()
+    let info = from_fn(async move |request: Request<Info>, next: Next<Info>| {
+        let mut info = next.run(request).await?;
+        info.activity_type.push_str(mark);
+        Ok::<_, BoxError>(info)
+    });
+    Interceptors::builder()
+        .activity_outbound(heartbeat)
+        .activity_outbound(info)
+        .build()
+}
+
+/// As for calls that workflows make, the last registered is the outermost.
+#[tokio::test]
+async fn stacks_of_several_interceptors_chain() {
+    let client = client_with(|options| options.plugin(marked(" first")).plugin(marked(" second")));
+    let client = client.await;
+    let queue = unique("activity-outbound");
+    let options = worker_options(&queue, Activities::default());
+    with_worker(&client, options, async {
+        let left = start(&client, &queue, "heartbeat_and_retry", "spawned task").await;
+        assert_eq!(left, "details second first");
+        let infos = start(&client, &queue, "read_info", "read").await;
+        let info = "Activities::read_info first second";
+        assert_eq!(infos, format!("{info} {info}"));
+    })
+    .await;
 }
 
 #[tokio::test]

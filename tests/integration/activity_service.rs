@@ -6,6 +6,7 @@ use crate::{
     support::{client, plain_client, unique, with_worker},
 };
 use axum::{Router, body::Body, extract::Path, http::StatusCode, routing::post};
+use futures::FutureExt;
 use std::{
     convert::Infallible,
     future::pending,
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use temporalio_client::{
-    Client, WorkflowCancelOptions, WorkflowHandle, WorkflowStartOptions,
+    Client, ClientOptions, WorkflowCancelOptions, WorkflowHandle, WorkflowStartOptions,
     errors::WorkflowGetResultError,
 };
 use temporalio_common::{
@@ -34,7 +35,11 @@ use tower_temporal::{
     Denied, Interceptors,
     activity::{Call, Named, from_service},
 };
-use tower_temporal_test::DevServer;
+use tower_temporal_test::{
+    DevServer, Frontend,
+    frontend::{ActivityOutcome, activity_task, json},
+};
+use tower_test::mock;
 
 /// The name of the activity that [`Work`] runs.
 fn name() -> String {
@@ -311,4 +316,51 @@ async fn a_service_that_does_not_notice_is_dropped() {
         matches!(error, WorkflowGetResultError::Cancelled { .. }),
         "{error:?}"
     );
+}
+
+/// A mock has to be ready before it is called, and is ready as often as the test allows it.
+#[tokio::test]
+async fn an_activity_waits_until_its_service_is_ready_and_calls_it_once() {
+    let (service, mut mock) = mock::pair::<String, String>();
+    mock.allow(0);
+    let frontend = Frontend::new();
+    let options = ClientOptions::new("default").build();
+    let client = frontend.client(options).await.unwrap();
+    let options = WorkerOptions::new("queue")
+        .register_activities(from_service(work(), service))
+        .build();
+    let run = |input: &str| frontend.run_activity("queue", activity_task(name(), [json(&input)]));
+    with_worker(&client, options, async {
+        let (first, second) = (run("first"), run("second"));
+        let served = async {
+            for (allowed, answer) in [(1, Ok("done")), (2, Err("broken"))] {
+                mock.allow(1);
+                let (request, respond) = mock.next_request().await.expect("there is an activity");
+                let nothing_more = mock.next_request().now_or_never();
+                assert!(nothing_more.is_none(), "{allowed} calls are allowed");
+                match answer {
+                    Ok(answer) => respond.send_response(format!("{request} {answer}")),
+                    Err(error) => respond.send_error(error),
+                }
+            }
+        };
+        let (first, second, ()) = tokio::join!(first, second, served);
+        // Which of the two was served first is the worker's to say.
+        let (done, broken) = match first {
+            ActivityOutcome::Failed(_) => (second, first),
+            _ => (first, second),
+        };
+        let answers = ["first done", "second done"].map(|text| json(&text));
+        assert!(
+            answers
+                .map(|answer| ActivityOutcome::completed([answer]))
+                .contains(&done),
+            "{done:?}"
+        );
+        match broken {
+            ActivityOutcome::Failed(Some(failure)) => assert_eq!(failure.message, "broken"),
+            other => panic!("the service failed, but {other:?}"),
+        }
+    })
+    .await;
 }

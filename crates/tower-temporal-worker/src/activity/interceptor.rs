@@ -63,10 +63,14 @@ impl<S: ActivityInboundService> ActivityInboundInterceptor for Interceptor<S> {
             .outbound
             .clone()
             .map(|outbound| (outbound, input.activity_info().clone()));
-        let call = Call::<ExecuteActivity, _, _>::new(self.stack.get(), input, (), |input| {
-            next.run(input).map_err(ExecuteActivityError)
-        })
-        .map_err(|error| error.0);
+        // The stack is cloned when it is polled: a panic in a layer's `clone` is caught by the SDK there, and here it would
+        // take the worker's slot with it.
+        let call = async {
+            let call = Call::<ExecuteActivity, _, _>::new(self.stack.get(), input, (), |input| {
+                next.run(input).map_err(ExecuteActivityError)
+            });
+            call.await.map_err(|error| error.0)
+        };
         match outbound {
             Some((outbound, info)) => Box::pin(outbound.run(info, call)),
             None => Box::pin(call),

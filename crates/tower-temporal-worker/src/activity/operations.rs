@@ -60,6 +60,10 @@ impl Operation for ExecuteActivity {
 
     fn queued(input: &ExecuteActivityInput) -> Option<Queued> {
         let info = input.activity_info();
+        // A local one is in no task queue, and all its attempts have the time of the first.
+        if info.is_local {
+            return None;
+        }
         Some(Queued {
             scheduled: info.current_attempt_scheduled_time?,
             started: info.started_time?,

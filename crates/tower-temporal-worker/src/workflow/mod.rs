@@ -35,6 +35,9 @@
 //! `initialize_workflow`, `handle_query`, `validate_update` and `continue_as_new` are synchronous in the SDK: a layer that
 //! waits there fails the operation with an error that names it.
 //!
+//! Workflows of a WASM component (the SDK's feature `wasm-workflows`) are not intercepted: the SDK applies no native interceptor
+//! to them.
+//!
 //! # Errors
 //!
 //! What a middleware fails with

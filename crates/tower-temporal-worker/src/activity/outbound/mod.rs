@@ -5,7 +5,10 @@ mod operations;
 
 pub use self::{error::OutboundError, operations::*};
 
-use futures_util::{TryFutureExt, future::BoxFuture};
+use futures_util::{
+    TryFutureExt,
+    future::{BoxFuture, Either},
+};
 use std::{
     collections::HashMap,
     fmt,
@@ -82,7 +85,10 @@ impl Outbound<'_> {
         T: TemporalSerializable + Send + Sync + 'static,
     {
         match &self.current {
-            Some(current) => current.heartbeat(self.context.clone(), details).await,
+            Some(current) => {
+                let input = HeartbeatInput::new(current.info.clone(), details);
+                current.heartbeat(self.context.clone(), input).await
+            }
             None => Ok(self.context.record_heartbeat(details).await?),
         }
     }
@@ -94,7 +100,7 @@ impl Outbound<'_> {
     /// [`OutboundError::Middleware`] if a layer failed.
     pub fn info(&self) -> Result<ActivityInfo, OutboundError> {
         match &self.current {
-            Some(current) => current.info(),
+            Some(current) => current.info(InfoInput::new(current.info.clone())),
             None => Ok(self.context.info().clone()),
         }
     }
@@ -148,7 +154,8 @@ where
 {
     let current = Current::of_task()?;
     let context = current.context.get().ok_or(OutboundError::NoContext)?;
-    current.heartbeat(context.clone(), details).await
+    let input = HeartbeatInput::new(current.info.clone(), details);
+    current.heartbeat(context.clone(), input).await
 }
 
 /// What is known of the activity that the current task runs, for code that has no context at hand.
@@ -158,7 +165,8 @@ where
 /// [`OutboundError::NoActivity`] outside an activity, or where its worker has no outbound stack; otherwise as
 /// [`Outbound::info`].
 pub fn info() -> Result<ActivityInfo, OutboundError> {
-    Current::of_task()?.info()
+    let current = Current::of_task()?;
+    current.info(InfoInput::new(current.info.clone()))
 }
 
 /// A stack of layers for the calls that a worker's activities make.
@@ -175,9 +183,10 @@ impl OutboundStack {
         Self(Arc::new(SharedStack::new(layer.layer(Terminal))))
     }
 
-    /// Runs an activity with this stack for its own calls.
+    /// Runs an activity with this stack for its own calls. Where another stack is around it already, that one comes after this.
     pub(super) async fn run<F: Future>(self, info: ActivityInfo, activity: F) -> F::Output {
         let running = Running::new(Current {
+            outer: Current::of(&info),
             stack: self,
             info: Arc::new(info),
             context: OnceLock::new(),
@@ -194,12 +203,20 @@ impl fmt::Debug for OutboundStack {
 
 /// A stack, whatever its type.
 trait Calls: Send + Sync {
+    /// Records a heartbeat through the stack, and then through `outer`'s.
     fn heartbeat(
         &self,
         input: HeartbeatInput,
         context: ActivityContext,
+        outer: Option<Arc<Current>>,
     ) -> BoxFuture<'static, Result<(), OutboundError>>;
-    fn info(&self, input: InfoInput) -> Result<ActivityInfo, OutboundError>;
+
+    /// Reads the info through the stack, and then through `outer`'s.
+    fn info(
+        &self,
+        input: InfoInput,
+        outer: Option<&Current>,
+    ) -> Result<ActivityInfo, OutboundError>;
 }
 
 impl<S: ActivityOutboundService> Calls for SharedStack<S> {
@@ -207,18 +224,30 @@ impl<S: ActivityOutboundService> Calls for SharedStack<S> {
         &self,
         input: HeartbeatInput,
         context: ActivityContext,
+        outer: Option<Arc<Current>>,
     ) -> BoxFuture<'static, Result<(), OutboundError>> {
+        let stack = self.get();
         Box::pin(Call::<Heartbeat, _, _>::new(
-            self.get(),
+            stack,
             input,
             (),
-            |input: HeartbeatInput| input.record(context).map_err(OutboundError::from),
+            |input: HeartbeatInput| match outer {
+                Some(outer) => Either::Left(outer.heartbeat(context, input)),
+                None => Either::Right(input.record(context).map_err(OutboundError::from)),
+            },
         ))
     }
 
-    fn info(&self, input: InfoInput) -> Result<ActivityInfo, OutboundError> {
+    fn info(
+        &self,
+        input: InfoInput,
+        outer: Option<&Current>,
+    ) -> Result<ActivityInfo, OutboundError> {
         Call::<Info, _, _>::new(self.get(), input, (), |input: InfoInput| {
-            ready(Ok(input.activity_info().clone()))
+            ready(match outer {
+                Some(outer) => outer.info(input),
+                None => Ok(input.activity_info().clone()),
+            })
         })
         .now()
     }
@@ -252,6 +281,8 @@ impl Key {
 
 /// An activity that is running.
 struct Current {
+    /// The same activity with the stack of an interceptor around this one.
+    outer: Option<Arc<Self>>,
     stack: OutboundStack,
     info: Arc<ActivityInfo>,
     context: OnceLock<ActivityContext>,
@@ -275,21 +306,16 @@ impl Current {
             .map_err(|_| OutboundError::NoActivity)
     }
 
-    fn heartbeat<T>(
+    fn heartbeat(
         &self,
         context: ActivityContext,
-        details: T,
-    ) -> BoxFuture<'static, Result<(), OutboundError>>
-    where
-        T: TemporalSerializable + Send + Sync + 'static,
-    {
-        self.stack
-            .0
-            .heartbeat(HeartbeatInput::new(self.info.clone(), details), context)
+        input: HeartbeatInput,
+    ) -> BoxFuture<'static, Result<(), OutboundError>> {
+        self.stack.0.heartbeat(input, context, self.outer.clone())
     }
 
-    fn info(&self) -> Result<ActivityInfo, OutboundError> {
-        self.stack.0.info(InfoInput::new(self.info.clone()))
+    fn info(&self, input: InfoInput) -> Result<ActivityInfo, OutboundError> {
+        self.stack.0.info(input, self.outer.as_deref())
     }
 }
 

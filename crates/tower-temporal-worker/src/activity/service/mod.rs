@@ -208,8 +208,12 @@ impl<D, R, S> ServiceActivity<D, R, S> {
     /// Drops the service's future when the activity is cancelled, which is then reported as cancelled.
     ///
     /// Without this a cancellation is the service's own to notice. An activity that is not local learns of
-    /// its cancellation by the answer to a heartbeat; one that makes none learns of it when its worker shuts down. To the
-    /// SDK an activity that is paused or reset is cancelled too, and it does not say which it was.
+    /// its cancellation by the answer to a heartbeat. To the SDK an activity that is paused or reset is cancelled too, and it does
+    /// not say which it was.
+    ///
+    /// The SDK also cancels an activity, heartbeats or not, whose worker shuts down (that is reported as a failure that is
+    /// retried), and one that the server has given up, some seconds after its `start_to_close` or heartbeat timeout: so the slot
+    /// of a service that never ends is free again.
     pub fn stop_when_cancelled(mut self) -> Self {
         self.stops = true;
         self
