@@ -9,12 +9,11 @@
 //! use temporalio_client::ClientOptions;
 //! use tower::ServiceBuilder;
 //! use tower_temporal_client::Interceptor;
-//! use tower_temporal_layers::timeout::TimeoutLayer;
+//! use tower_temporal_layers::{limit::ConcurrencyLimitLayer, timeout::TimeoutLayer};
 //!
 //! let stack = ServiceBuilder::new()
-//!     .load_shed()
-//!     .concurrency_limit(100)
-//!     .layer(TimeoutLayer::new(Duration::from_secs(10)));
+//!     .layer(TimeoutLayer::new(Duration::from_secs(10)))
+//!     .layer(ConcurrencyLimitLayer::new(100));
 //!
 //! let options = ClientOptions::new("default")
 //!     .client_interceptors(vec![Arc::new(Interceptor::new(stack))])
@@ -26,7 +25,8 @@
 //! the client, and of its clones.
 //!
 //! Waiting for a workflow's result is made of calls that the server holds for up to twenty seconds. [`tower::timeout`] would end
-//! them and the wait; the layer of `tower-temporal-layers` leaves them alone. They do have places in a limit of concurrency.
+//! them and the wait, and each would have a place in a concurrency limit of [`tower::limit`]; the layers of `tower-temporal-layers`
+//! leave them alone.
 //!
 //! # Operations
 //!

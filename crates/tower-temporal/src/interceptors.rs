@@ -51,11 +51,43 @@ type InstallActivity = Arc<dyn Fn(&mut WorkerOptions) + Send + Sync>;
 /// both a client and its workers: the worker's half would be there twice.
 ///
 /// The client's stack is built once, with the value, so its limits are shared by all clients the value is registered on.
-/// An activity's stack is built for each worker, a workflow's for each workflow in memory. A limit that several workers are
-/// to share is one that is itself shared, such as [`tower::limit::GlobalConcurrencyLimitLayer`].
+/// An activity's stack is built for each worker, a workflow's for each workflow in memory. So each worker has its own limit with
+/// tower's `concurrency_limit`, and all share one with [`tower::limit::GlobalConcurrencyLimitLayer`] and with the layers of
+/// `limit`, which are one limit each, wherever they are applied.
 ///
 /// Several values can be registered; they chain as the SDK's interceptors do, the first registered being the outermost,
-/// except for outbound calls of workflows, where it is the innermost.
+/// except for calls that workflows and activities make, where it is the innermost. They have one name, `tower-temporal`, and
+/// the SDK warns of plugins of the same name: look then whether one value is there twice.
+///
+/// # Replay
+///
+/// A recorded history is replayed with the stacks, to see that a changed stack still makes the same commands:
+///
+/// ```no_run
+/// # use temporalio_macros::{workflow, workflow_methods};
+/// # use temporalio_sdk::{WorkflowContext, WorkflowResult};
+/// use temporalio_client::WorkflowHistory;
+/// use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
+/// use tower_temporal::Interceptors;
+///
+/// # #[workflow]
+/// # #[derive(Default)]
+/// # struct OrderWorkflow;
+/// # #[workflow_methods]
+/// # impl OrderWorkflow {
+/// #     #[run]
+/// #     async fn run(_: &mut WorkflowContext<Self>) -> WorkflowResult<()> { Ok(()) }
+/// # }
+/// # async fn example(interceptors: Interceptors) -> Result<(), Box<dyn std::error::Error>> {
+/// let options = WorkflowReplayerOptions::new()
+///     .register_workflow::<OrderWorkflow>()?
+///     .worker_plugin(interceptors)
+///     .build();
+/// let history = WorkflowHistory::from_json(&std::fs::read("order.json")?)?;
+/// WorkflowReplayer::new(options)?.replay_workflow(history).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Interceptors {
     client: Option<Arc<dyn ClientInterceptor>>,
@@ -93,13 +125,13 @@ impl fmt::Debug for Interceptors {
 /// all. As with a `ServiceBuilder`, what was added first is the outermost.
 ///
 /// ```
-/// use tower::ServiceBuilder;
-/// use tower_temporal::{Interceptors, trace::TraceLayer};
+/// use std::time::Duration;
+/// use tower_temporal::{Interceptors, timeout::TimeoutLayer, trace::TraceLayer};
 ///
 /// let interceptors = Interceptors::builder()
 ///     // Around everything else, in every category.
 ///     .everywhere(TraceLayer::new())
-///     .client(ServiceBuilder::new().concurrency_limit(100))
+///     .client(TimeoutLayer::new(Duration::from_secs(10)))
 ///     .build();
 /// # let _ = interceptors;
 /// ```

@@ -7,7 +7,7 @@
 //! ```
 //! use std::time::Duration;
 //! use temporalio_client::ClientOptions;
-//! use tower::ServiceBuilder;
+//! use tower::limit::GlobalConcurrencyLimitLayer;
 //! use tower_temporal::{
 //!     Interceptors,
 //!     propagation::{ContextKey, PropagationLayer},
@@ -27,7 +27,7 @@
 //!     .everywhere(TraceLayer::new())
 //!     .everywhere(PropagationLayer::<UserId>::new())
 //!     .client(TimeoutLayer::new(Duration::from_secs(10)))
-//!     .activity_inbound(ServiceBuilder::new().concurrency_limit(64))
+//!     .activity_inbound(GlobalConcurrencyLimitLayer::new(64))
 //!     .build();
 //!
 //! // One registration: a worker takes its half from the client it is made with.
@@ -70,7 +70,16 @@
 //! A stack ends in the SDK. Two things go the other way: [`client::service::ClientService`] is the SDK's client as a
 //! service, with a typed request per call, and [`activity::from_service`] makes an activity of any service.
 //!
-//! Who knows the Python SDK's interceptors finds each of its calls in `coming_from_python`.
+//! # Coming from other interceptors
+//!
+//! If you know the Python SDK's interceptors, `coming_from_python` has what stands for each of their methods, and which method of the
+//! Rust SDK's it is.
+//!
+//! The Rust SDK's own interceptors can stay beside a stack. Those of `client_interceptors`, `activity_inbound_interceptor` and
+//! `workflow_interceptor` run around a registered `Interceptors`; for calls that workflows make they run inside of it. To move one
+//! method, make `fn start_workflow(&self, input, next)` into
+//! `from_fn(async |request: Request<StartWorkflow>, next: Next<StartWorkflow>| …)`: `request` dereferences to `input`, and
+//! `next.run(request)` is `next.run(input)`, whose error is in a box.
 //!
 //! # Order
 //!
@@ -83,6 +92,17 @@
 //!  caller ◀─ a ◀─ b ◀─ c ◀─ Temporal's SDK
 //! ```
 //!
+//! Of the ready-made layers, from the outside in:
+//!
+//! 1. `OtelLayer`, `TraceLayer`, `MetricsLayer`: they see what everything inside comes to;
+//! 2. `PropagationLayer`: what asks who calls is inside of it;
+//! 3. `AuditLayer`: it records refusals too;
+//! 4. `MapErrorLayer`, then `CatchPanicLayer`;
+//! 5. `TimeoutLayer`: waiting for a limit counts;
+//! 6. `AuthorizeLayer`, `ValidateLayer`;
+//! 7. limits, those by a key outside of those for all;
+//! 8. `DedupLayer`.
+//!
 //! # What goes where
 //!
 //! | | client, activity | workflow |
@@ -92,7 +112,7 @@
 //! | takes | tower layers whose service is `Clone` and generic over the request | those of them that are [`ReplaySafe`] |
 //!
 //! Layers for a single request type, such as `buffer` and `rate_limit`, go inside [`on`]. A call reaches the SDK once, so
-//! retries go around a [`ClientService`](client::service::ClientService) or below, with [`rpc::Retry`].
+//! retries go around a [`ClientService`](client::service::ClientService), or on the connection, with [`rpc::Retry`] as the policy.
 //!
 //! The same call has three names, for the three places to meet it:
 //!
@@ -114,6 +134,10 @@
 //! | tower's or tokio's timeout | `DEADLINE_EXCEEDED` | `DeadlineExceeded`, retried |
 //! | the SDK's `ApplicationFailure` | `UNKNOWN` | that failure |
 //! | the call's own error | that error | that error |
+//! | a closed `buffer` of tower's | `UNAVAILABLE` | `Unavailable`, retried |
+//! | a gRPC `Status` | that status | the type of its code, if it is in this column; retried unless that says otherwise |
+//! | a panic that `CatchPanicLayer` caught | `INTERNAL` | `Panicked`, retried |
+//! | [`CallError`], a mistake in the stack | `INTERNAL` | `Internal`, retried |
 //! | anything else | `UNKNOWN` | `MiddlewareError`, retried |
 //!
 //! More is in [`client`], [`activity`] and [`workflow`], each in its section on errors. A layer finds the call's own error with
