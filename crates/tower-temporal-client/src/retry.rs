@@ -14,8 +14,8 @@ use tower::{
 
 /// How often a call is made again, and when.
 ///
-/// At first: three times, after 50 ms, twice as long each time up to 2 s, give or take a random part; and no more than a fifth of
-/// the calls that succeed, plus ten in a second.
+/// At first: three times, after 50 ms, twice as long each time, with up to half as much added at random, and at most 2 s; and no
+/// more than a fifth of the calls that were seen to need none, plus ten in a second.
 #[derive(Clone)]
 pub(crate) struct Attempts {
     retries: u32,
@@ -53,7 +53,7 @@ impl Attempts {
         Self { budget, ..self }
     }
 
-    /// The call has succeeded.
+    /// The call needs no retry.
     pub(crate) fn deposit(&self) {
         self.budget.deposit();
     }

@@ -5,6 +5,7 @@ mod long_polls;
 mod operations;
 mod proxy;
 mod stacks;
+mod timeouts;
 mod tls;
 mod transports;
 mod typed;

@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
-        TcpListener, TcpStream,
+        TcpListener, TcpStream, lookup_host,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::{mpsc, watch},
@@ -63,7 +63,11 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    pub(super) async fn start(server: SocketAddr) -> Self {
+    /// A proxy before the server of this URL.
+    pub(super) async fn start(server: &str) -> Self {
+        let server = lookup_host(server.trim_start_matches("http://")).await;
+        let server = server.unwrap().next();
+        let server = server.expect("the server's name has an address");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (state, _) = watch::channel(State {

@@ -15,11 +15,13 @@ use std::{
     time::Duration,
 };
 use temporalio_client::{
-    Client, ClientOptions, ConnectionOptions, Url, WorkflowIdConflictPolicy, WorkflowIdReusePolicy,
-    WorkflowStartOptions, WorkflowUpdateWithStartOptions,
+    Client, ClientOptions, ConnectionOptions, UntypedSignal, UntypedWorkflow, Url,
+    WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStartOptions,
+    WorkflowUpdateWithStartOptions,
     errors::WorkflowStartError,
     schedules::{CreateScheduleOptions, ScheduleAction, ScheduleOverlapPolicy, ScheduleSpec},
 };
+use temporalio_common::data_converters::RawValue;
 use temporalio_common::protos::temporal::api::{
     enums::v1::EventType, history::v1::history_event::Attributes,
 };
@@ -245,17 +247,67 @@ async fn a_start_that_has_ended_meanwhile_is_not_started_again() {
 }
 
 #[tokio::test]
+async fn a_signal_with_start_whose_workflow_has_ended_meanwhile_starts_no_other() {
+    type Basket = SignalWithStartWorkflow<UntypedWorkflow, UntypedSignal<UntypedWorkflow>>;
+
+    let layer = RequestIdLayer::new();
+    let client = with_request_ids(&layer).await;
+    for (policy, tries) in [
+        // By its request id the server knows the signal of a run, and not once that has ended.
+        (WorkflowIdReusePolicy::AllowDuplicate, 1),
+        (WorkflowIdReusePolicy::RejectDuplicate, 2),
+    ] {
+        let arrived = Arc::<AtomicUsize>::default();
+        let (count, service) = (arrived.clone(), ClientService::new(client.clone()));
+        let losing = service_fn(move |request: Request<Basket>| {
+            let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            let call = service.send(request);
+            async move {
+                let handle = call.await?;
+                if is_first {
+                    handle.terminate(Default::default()).await?;
+                    return Err(Status::unavailable("the answer is lost").into());
+                }
+                Ok::<_, BoxError>(())
+            }
+        });
+        let id = unique("ended-after-signal");
+        let options = WorkflowStartOptions::new(&id, &id)
+            .id_reuse_policy(policy)
+            .build();
+        let signal = Basket::new(
+            UntypedWorkflow::new("Basket"),
+            RawValue::empty(),
+            UntypedSignal::new("add"),
+            RawValue::empty(),
+            options,
+        );
+        let retry = IdempotentRetry::new().request_ids(&layer);
+        let service = ServiceBuilder::new()
+            .layer(RetryLayer::new(retry))
+            .service(losing);
+        service.oneshot(signal).await.expect_err("it has ended");
+        assert_eq!(arrived.load(Ordering::SeqCst), tries, "{policy:?}");
+        let last = client.get_workflow_handle::<UntypedWorkflow>(&id);
+        let last = last.describe(Default::default()).await.unwrap();
+        assert_eq!(last.status(), WorkflowExecutionStatus::Terminated);
+    }
+}
+
+#[tokio::test]
 async fn what_else_has_a_request_id_is_done_once() {
     let layer = RequestIdLayer::new();
     let client = with_request_ids(&layer).await;
     let id = unique("once");
-    let options = || WorkflowStartOptions::new(&id, &id).build();
+    let options = WorkflowStartOptions::new(&id, &id)
+        .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+        .build();
     let signal = SignalWithStartWorkflow::new(
         Basket::run,
         "alice".to_owned(),
         Basket::add,
         "apple".to_owned(),
-        options(),
+        options,
     );
     let handle = repeated_by_request_id!(layer, client, signal).unwrap();
     let events = history(&client, &id).await;

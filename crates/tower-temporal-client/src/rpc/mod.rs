@@ -52,8 +52,8 @@
 //! the stack, and in a stack built by hand [`into_tonic`] does.
 //!
 //! A call that failed is a response, whose headers say how, and [`code`] reads it there. What a middleware fails with becomes the status that
-//! [`error::status`](tower_temporal_core::error::status) finds. A channel's error becomes tonic's own, and a connection that is lost is
-//! `UNAVAILABLE`.
+//! [`error::status`](tower_temporal_core::error::status) finds. A channel's error becomes tonic's own, but
+//! for two: a connection that is lost is `UNAVAILABLE`, and a time that is over, of the call or the endpoint, is `DEADLINE_EXCEEDED`.
 //!
 //! No message is compressed: the SDK turns that off for connections of this kind. One that is larger than 128 MiB, or than the SDK's variable
 //! `TEMPORAL_MAX_INCOMING_GRPC_BYTES` says, is not read.
@@ -64,7 +64,7 @@
 //!
 //! | a layer's error | code | a call of a client | a worker's poll |
 //! |---|---|---|---|
-//! | [`tower::timeout`], a call's own `grpc-timeout` | `DEADLINE_EXCEEDED` | fails | is made again |
+//! | [`tower::timeout`], a call's own `grpc-timeout`, an endpoint's `timeout` | `DEADLINE_EXCEEDED` | fails | is made again |
 //! | `tower::load_shed`, [`Overloaded`](tower_temporal_core::Overloaded) | `RESOURCE_EXHAUSTED` | again, after a second and more | again, after a second and more |
 //! | a lost connection, a closed `tower::buffer` | `UNAVAILABLE` | again | again |
 //! | [`Denied`](tower_temporal_core::Denied) | `PERMISSION_DENIED` | fails | again for a minute, then the worker ends |

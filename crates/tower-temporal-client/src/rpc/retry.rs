@@ -1,32 +1,36 @@
-use super::{Body, unary::OK};
+use super::{Body, status, unary::OK};
 use crate::retry::Attempts;
 use http::{Request, Response};
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, error::Error, sync::Arc, time::Duration};
 use tokio::time::Sleep;
-use tonic::{Code, Status};
+use tonic::{Code, Status, transport};
 use tower::retry::{Policy, backoff::InvalidBackoff, budget::TpsBudget};
-use tower_temporal_core::{BoxError, error};
+use tower_temporal_core::BoxError;
 
 /// How a call has ended, as a layer over a [whole](super::Whole) response sees it.
 ///
-/// What a middleware failed with has the code that [`error::status`] gives it. A response that does not say in its headers
-/// how it ends is taken to end well: one that is not whole.
+/// What a channel or a middleware failed with has the code that the SDK is given for it. (One thing only a status says: why
+/// HTTP/2 reset a call. Where it is not made yet, in a stack by hand without [`Whole`](super::Whole), that is a lost connection.)
+/// A response that does not say in its headers how it ends is taken to end well: one that is not whole.
 pub fn code<B, E: 'static>(result: &Result<Response<B>, E>) -> Code {
     match result {
         Ok(response) => match response.headers().get(Status::GRPC_STATUS) {
             Some(code) if code != OK => Code::from_bytes(code.as_bytes()),
             _ => Code::Ok,
         },
-        Err(error) => {
-            let error: &dyn Any = error;
-            if let Some(error) = error.downcast_ref::<BoxError>() {
-                error::kind(error).code()
-            } else {
-                error
-                    .downcast_ref::<Status>()
-                    .map_or(Code::Unknown, Status::code)
-            }
-        }
+        Err(error) => as_error(error).map_or(Code::Unknown, status::code),
+    }
+}
+
+/// What services of a connection fail with: middleware, [`Whole`](super::Whole) and a channel.
+fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
+    let error: &dyn Any = error;
+    if let Some(error) = error.downcast_ref::<BoxError>() {
+        Some(error.as_ref())
+    } else if let Some(error) = error.downcast_ref::<Status>() {
+        Some(error)
+    } else {
+        Some(error.downcast_ref::<transport::Error>()?)
     }
 }
 
@@ -42,12 +46,18 @@ pub fn code<B, E: 'static>(result: &Result<Response<B>, E>) -> Code {
 /// # }
 /// ```
 ///
-/// It needs no judgement of which calls may be repeated: the request is the same to the byte, with the request id by which the
-/// server knows a call it has had, as in the SDK's own retries above it. Those see what is left after these, and multiply:
-/// turn them down with [`RetryOptions`](temporalio_client::RetryOptions) if that is too much.
+/// It repeats a call whatever it is, as the SDK's own retries above it do. The request is the same to the byte, so a start, a
+/// signal, an update or a cancellation that has arrived after all is known to the server by its id. Not every call is: a
+/// termination that names no run has no id, and its repeat may come to the next run; a signal with start is known by the run
+/// it went to, and once that has ended, its repeat may start another.
+/// [`IdempotentRetry`](crate::service::IdempotentRetry) tells such calls apart.
 ///
-/// There are at most three retries, after waits that begin with 50 ms and double up to 2 s, give or take a random part; and no
-/// more than a fifth of the calls that succeed, plus ten in a second: the [`TpsBudget`] is shared by all clones.
+/// The SDK's retries see what is left after these, and multiply: turn them down with
+/// [`RetryOptions`](temporalio_client::RetryOptions) if that is too much.
+///
+/// There are at most three retries, after waits that begin with 50 ms and double. Up to half as much is added at random, and
+/// none is longer than 2 s. There are no more than a fifth of the calls that end otherwise, plus ten in a second: the
+/// [`TpsBudget`] is shared by all clones.
 #[derive(Clone, Debug)]
 pub struct Retry {
     attempts: Attempts,
@@ -115,5 +125,62 @@ impl<B, E: 'static> Policy<Request<Body>, Response<B>, E> for Retry {
 
     fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
         Some(request.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::transport::{Channel, Endpoint};
+    use tower::{
+        ServiceBuilder, ServiceExt, retry::RetryLayer, timeout::error::Elapsed,
+        util::MapRequestLayer,
+    };
+    use tower_temporal_core::{CallError, Denied};
+
+    type Ended<E> = Result<Response<Body>, E>;
+
+    /// A channel to where nobody listens.
+    fn refused() -> Channel {
+        Endpoint::from_static("http://127.0.0.1:1").connect_lazy()
+    }
+
+    #[tokio::test]
+    async fn an_error_has_the_code_that_the_sdk_is_given_for_it() {
+        let call = || refused().oneshot(Request::new(tonic::body::Body::empty()));
+        let boxed: [Ended<BoxError>; 6] = [
+            Err(call().await.unwrap_err().into()),
+            Err(CallError::Gone { operation: "x" }.into()),
+            Err(Elapsed::new().into()),
+            Err(Denied::new("no").into()),
+            Err(Status::not_found("").into()),
+            Err("anything else".into()),
+        ];
+        for ended in boxed {
+            let code = code(&ended);
+            let status = status::status(ended.unwrap_err());
+            assert_eq!(code, status.code(), "{status:?}");
+        }
+        // As they are, in no box.
+        let refused = call().await.map(|response| response.map(|_| ()));
+        assert_eq!(code(&refused), Code::Unavailable);
+        let not_found: Ended<Status> = Err(Status::not_found(""));
+        assert_eq!(code(&not_found), Code::NotFound);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_s_error_is_retried_in_a_stack_built_by_hand() {
+        let attempts = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let in_stack = attempts.clone();
+        let stack = ServiceBuilder::new()
+            .layer(RetryLayer::new(Retry::new().retries(2)))
+            .layer(MapRequestLayer::new(move |request| {
+                in_stack.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                crate::rpc::into_tonic(request)
+            }))
+            .service(refused());
+        let error = stack.oneshot(Request::new(Body::default())).await;
+        assert!(error.is_err(), "nobody listens");
+        assert_eq!(attempts.load(std::sync::atomic::Ordering::SeqCst), 3);
     }
 }

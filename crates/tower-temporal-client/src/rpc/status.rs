@@ -3,28 +3,61 @@ use std::{error::Error, sync::Arc};
 use tonic::{Code, Status, metadata::MetadataMap, transport};
 use tower_temporal_core::{BoxError, ErrorKind, error};
 
-/// The status for what a service of the connection failed with.
-///
-/// Middleware's errors are [`error::status`]'s to judge. What that does not know may be a channel's: tonic knows whether a
-/// connection was refused, reset or lost.
-pub(super) fn status(error: BoxError) -> Status {
-    match error::kind(&error) {
-        ErrorKind::Other => {}
-        // The SDK tries again after `INTERNAL`, and this would come to the same.
-        ErrorKind::Misuse => {
-            let mut status = Status::failed_precondition(error.to_string());
-            status.set_source(Arc::from(error));
-            return status;
+/// What a service of the connection failed with.
+#[derive(Clone, Copy)]
+enum Cause {
+    /// A channel's time for the call is over: the call's own `grpc-timeout`, which the channel counts too, or the endpoint's.
+    Expired,
+    /// A channel's connection is lost, or can't be made.
+    Lost,
+    /// Middleware's errors are [`error::kind`]'s to judge.
+    Middleware(ErrorKind),
+}
+
+impl Cause {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        match error::kind_in(error) {
+            ErrorKind::Other if error::find_in::<tonic::TimeoutExpired>(error).is_some() => {
+                Self::Expired
+            }
+            ErrorKind::Other if error::find_in::<transport::Error>(error).is_some() => Self::Lost,
+            kind => Self::Middleware(kind),
         }
-        _ => return error::status(error),
     }
-    let is_transport = is_transport(error.as_ref());
-    match Status::try_from_error(error) {
-        Ok(status) if is_transport => lost(status),
-        Ok(status) => status,
-        Err(error) if is_transport => lost(error::status(error)),
-        Err(error) => error::status(error),
+
+    const fn code(self) -> Code {
+        match self {
+            // tonic's own word is `CANCELLED`; gRPC's is this one, also where ours is the timer that ends the call.
+            Self::Expired => Code::DeadlineExceeded,
+            Self::Lost => Code::Unavailable,
+            // The SDK tries again after `INTERNAL`, and this would come to the same.
+            Self::Middleware(ErrorKind::Misuse) => Code::FailedPrecondition,
+            Self::Middleware(kind) => kind.code(),
+        }
     }
+}
+
+/// The code of the [`status`] for what a service of the connection failed with, which is only looked at.
+///
+/// The reason of an HTTP/2 reset, for which tonic may have another code, is not seen: it is a lost connection.
+pub(super) fn code(error: &(dyn Error + 'static)) -> Code {
+    Cause::of(error).code()
+}
+
+/// The status for what a service of the connection failed with.
+pub(super) fn status(error: BoxError) -> Status {
+    let cause = Cause::of(error.as_ref());
+    let message = match cause {
+        Cause::Expired => "the call has not ended in the channel's time for it".to_owned(),
+        Cause::Middleware(ErrorKind::Misuse) => error.to_string(),
+        // tonic knows what hyper and h2 say: how a connection was lost.
+        Cause::Lost => return lost(Status::from_error(error)),
+        Cause::Middleware(ErrorKind::Other) => return Status::from_error(error),
+        Cause::Middleware(_) => return error::status(error),
+    };
+    let mut status = Status::new(cause.code(), message);
+    status.set_source(Arc::from(error));
+    status
 }
 
 /// The status for what a response's body has failed with.
@@ -69,25 +102,6 @@ pub(super) fn with_metadata(mut status: Status, headers: &mut HeaderMap) -> Stat
     status
 }
 
-fn is_transport(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // The endpoint's own timeout is one too, but no lost connection.
-        if error.is::<tonic::TimeoutExpired>() {
-            return false;
-        }
-        if error.is::<transport::Error>()
-            && error
-                .source()
-                .is_some_and(|cause| !cause.is::<tonic::TimeoutExpired>())
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,18 +133,29 @@ mod tests {
         assert_eq!(status("something else".into()).code(), Code::Unknown);
     }
 
-    #[tokio::test]
-    async fn an_endpoint_s_timeout_is_a_cancellation_as_without_the_bridge() {
+    /// What a channel to a server that says nothing fails with.
+    async fn expired(endpoint: Endpoint, request: http::Request<tonic::body::Body>) -> BoxError {
         let (client, _server) = tokio::io::duplex(64);
         let mut client = Some(hyper_util::rt::TokioIo::new(client));
         let connector =
             tower::service_fn(move |_| std::future::ready(client.take().ok_or("connected once")));
-        let channel = Endpoint::from_static("http://memory")
-            .timeout(Duration::from_millis(1))
-            .connect_with_connector_lazy(connector);
-        let request = http::Request::new(tonic::body::Body::empty());
-        let error = channel.oneshot(request).await.unwrap_err();
-        assert_eq!(status(error.into()).code(), Code::Cancelled);
+        let channel = endpoint.connect_with_connector_lazy(connector);
+        channel.oneshot(request).await.unwrap_err().into()
+    }
+
+    #[tokio::test]
+    async fn a_channel_s_own_timer_ends_a_call_with_the_word_of_grpc() {
+        let endpoint = || Endpoint::from_static("http://memory");
+        let request = || http::Request::new(tonic::body::Body::empty());
+        let of_endpoint = expired(endpoint().timeout(Duration::from_millis(1)), request()).await;
+        let mut with_header = request();
+        let timeout = http::HeaderValue::from_static("1m");
+        with_header.headers_mut().insert("grpc-timeout", timeout);
+        let of_call = expired(endpoint(), with_header).await;
+        for error in [of_endpoint, of_call] {
+            assert_eq!(code(error.as_ref()), Code::DeadlineExceeded);
+            assert_eq!(status(error).code(), Code::DeadlineExceeded);
+        }
     }
 
     /// A server that reads a request, says this much of a response, and is gone.

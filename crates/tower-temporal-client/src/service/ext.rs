@@ -5,8 +5,8 @@ use tower_temporal_core::Request;
 
 /// Calls a stack around a [`ClientService`](super::ClientService).
 ///
-/// It is implemented for every service that can be cloned. A stack serves many request types, and what it is called with says
-/// which: so code that holds one, such as the state of a handler, needs nothing but the stack's type.
+/// It is implemented for every service of client operations that can be cloned. A stack serves many request types, and what it
+/// is called with says which: so code that holds one, such as the state of a handler, needs nothing but the stack's type.
 ///
 /// ```
 /// use temporalio_client::{Client, errors::WorkflowInteractionError};
@@ -53,15 +53,46 @@ use tower_temporal_core::Request;
 ///
 /// Where the stack is longer than its type is worth, put what varies behind a function that is generic over the service, or
 /// box the service for one request type: [`tower::util::BoxCloneSyncService`].
-pub trait ClientServiceExt: Clone {
+pub trait ClientServiceExt<O>: Service<Request<O>, Response = O::Output> + Clone
+where
+    O: ClientOperation,
+{
     /// Makes one call with a clone of the service, once that is ready.
-    fn send<O>(&self, request: Request<O>) -> Oneshot<Self, Request<O>>
-    where
-        O: ClientOperation,
-        Self: Service<Request<O>, Response = O::Output>,
-    {
+    fn send(&self, request: Request<O>) -> Oneshot<Self, Request<O>> {
         Oneshot::new(self.clone(), request)
     }
 }
 
-impl<S: Clone> ClientServiceExt for S {}
+// The operation is the trait's parameter, not the method's, so that what serves none has no such method: a sink has its own `send`.
+impl<S, O> ClientServiceExt<O> for S
+where
+    S: Service<Request<O>, Response = O::Output> + Clone,
+    O: ClientOperation,
+{
+}
+
+#[cfg(test)]
+mod tests {
+    #[expect(unused_imports, reason = "it must not be in the way")]
+    use super::ClientServiceExt;
+
+    /// As `futures::SinkExt` has it.
+    trait Sink {
+        fn send(&mut self, item: u8) -> u8;
+    }
+
+    #[derive(Clone)]
+    struct Sender;
+
+    impl Sink for Sender {
+        fn send(&mut self, item: u8) -> u8 {
+            item
+        }
+    }
+
+    #[test]
+    fn what_is_no_service_keeps_its_own_send() {
+        let mut sender = Sender;
+        assert_eq!(sender.send(7), 7);
+    }
+}

@@ -21,7 +21,7 @@ pub trait ClientOperation: Operation<Context = ()> {
         false
     }
 
-    /// The id that [`RequestIdLayer`](super::RequestIdLayer) makes the server's, with which the call is idempotent.
+    /// The id that [`RequestIdLayer`](super::RequestIdLayer) makes the server's, if the call is idempotent with it.
     fn request_id(input: &Self::Input) -> Option<&str> {
         let _ = input;
         None

@@ -56,7 +56,7 @@ pub(super) fn of(rpc_options: &RpcOptions) -> Option<&str> {
 /// policies for workflow ids say. The SDK makes a new one for each call and has no option for it. So the requests of
 /// [`ClientService`](super::ClientService) carry one in their metadata ([`REQUEST_ID`]), and this layer, in the
 /// connection, puts it in its place. Then [`IdempotentRetry`](super::IdempotentRetry), which is shown the layer, repeats
-/// these calls too:
+/// these calls too. (Not every signal with start: its id is the signal's, which a run knows while it runs.)
 ///
 /// ```no_run
 /// use temporalio_client::{Client, ClientOptions, ConnectionOptions, RetryOptions, Url};

@@ -2,7 +2,7 @@ use super::{ClientOperation, RequestIdLayer};
 use crate::retry::Attempts;
 use std::{any::Any, error::Error, sync::Arc, time::Duration};
 use tokio::time::Sleep;
-use tonic::Code;
+use tonic::{Code, Status, transport};
 use tower::retry::{Policy, backoff::InvalidBackoff, budget::TpsBudget};
 use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 
@@ -27,8 +27,8 @@ use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 /// - *A call that was never made is safe*, whatever it is: one that [`tower::load_shed`] turned away, inside the retries.
 /// - *A call whose outcome is not known is repeated if it is [idempotent](ClientOperation::is_idempotent).* Its outcome
 ///   is not known when a deadline passed, or with the status `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`,
-///   `ABORTED`, `INTERNAL` or `UNKNOWN`.
-/// - Anything else would fail again.
+///   `ABORTED`, `INTERNAL` or `UNKNOWN`; nor with `CANCELLED`, where that is a channel's word for a lost connection or a timeout.
+/// - Anything else would fail again, as a message does that is too large (`RESOURCE_EXHAUSTED` too).
 ///
 /// | request | is idempotent | with [`request_ids`](Self::request_ids) |
 /// |---|---|---|
@@ -36,7 +36,7 @@ use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 /// | lists and histories, which are streams | always, but there is nothing to repeat: [they come at once](super#streams) | |
 /// | starts of workflows | with the reuse policy `RejectDuplicate` (and no `TerminateExisting`) | always |
 /// | updates with start | as starts, by the id in their options, which `new` gives them | always |
-/// | signals with start | never | always |
+/// | signals with start | never | with the reuse policy `RejectDuplicate` (and no `TerminateExisting`) |
 /// | starts of standalone activities | with the reuse policy `RejectDuplicate` | |
 /// | signals, updates, cancellations of workflows | by the id in their options, which `new` gives them | |
 /// | terminations, cancellations of activities | if they name a run | |
@@ -52,7 +52,8 @@ use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 ///
 /// - A start with `RejectDuplicate` fails with `AlreadyStarted`, which has the id of the run that the first try started,
 ///   if it was the first try. With [`request_ids`](Self::request_ids) it is answered with the run itself; so is a schedule that is created,
-///   which is `ALREADY_EXISTS` otherwise.
+///   which is `ALREADY_EXISTS` otherwise. A signal with start is answered with the run while that runs, and fails like a start
+///   once it has ended.
 /// - A schedule that is deleted, a workflow or activity that is terminated, is not found by the repeat. That comes to `Ok(())`
 ///   here: it is as the caller wants it.
 /// - An async activity that is completed is not found either. It stays an error, since it may as well have timed out.
@@ -61,9 +62,10 @@ use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 ///
 /// The server knows the ids of signals, updates and cancellations for each *run*. One that names no run may come to the next run,
 /// and is a new one there, if the workflow continued as new or was started again between two tries: name the run (a
-/// handle does) where that matters. Likewise, between two tries
+/// handle does) where that matters. (So a signal with start, which can name none, is repeated only where there is no second start.)
+/// Likewise, between two tries
 ///
-/// - if the run has ended, and somebody else has started the same workflow id and that run has ended too, it is started
+/// - if the run has ended, and somebody else has started the same workflow id and that run has ended too, a start starts it
 ///   again (unless it is `RejectDuplicate`);
 /// - a schedule that was deleted and created again is deleted again;
 /// - what somebody else has changed in a schedule is overwritten by a prepared update: the SDK sends no conflict token;
@@ -73,13 +75,13 @@ use tower_temporal_core::{BoxError, ErrorKind, Overloaded, Request, error};
 ///
 /// # How often
 ///
-/// At most three times, after waits that begin with 50 ms and double up to 2 s, give or take a random part, and are no shorter
-/// than an [`Overloaded`] asks for; and no more than a fifth of the calls that succeed, plus ten in a second: the
-/// [`TpsBudget`] is shared by all clones of the policy.
+/// At most three times, after waits that begin with 50 ms and double. Up to half as much is added at random, and none is longer
+/// than 2 s, unless an [`Overloaded`] asks for more. And no more than a fifth of the calls that are answered, plus ten in a
+/// second: the [`TpsBudget`] is shared by all clones of the policy.
 ///
 /// # The SDK's own retries
 ///
-/// Beneath, the SDK's connection repeats each request by itself: up to ten times, for up to ten seconds, on nearly the same
+/// Beneath, the SDK's connection repeats each request by itself: up to ten attempts, for up to ten seconds, on nearly the same
 /// statuses. So this policy sees an `UNAVAILABLE` only after ten seconds, its retries multiply with those, and a
 /// [`tower::timeout`] of ten seconds around it ends the call before its first. Have one of the two:
 ///
@@ -224,18 +226,22 @@ fn succeed<T: 'static, E: 'static>(result: &mut Result<T, E>) {
     }
 }
 
-/// When a middleware that had no room for the call expects to have some.
-fn retry_after<O: ClientOperation, E: 'static>(error: &E) -> Option<Duration> {
+/// Where to look for what a call has failed of, beneath the operation's own error.
+fn cause<O: ClientOperation, E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
     let any: &dyn Any = error;
-    let error: &(dyn Error + 'static) = if let Some(error) = error::find::<O, E>(error) {
-        // A middleware of the client's own stack, whose error is the status' source.
+    Some(if let Some(error) = error::find::<O, E>(error) {
+        // What the channel said, or a middleware of the client's own stack, is the status' source.
         O::status(error)?
     } else if let Some(error) = any.downcast_ref::<BoxError>() {
         error.as_ref()
     } else {
         any.downcast_ref::<Overloaded>()?
-    };
-    error::find_in::<Overloaded>(error)?.retry_after
+    })
+}
+
+/// When a middleware that had no room for the call expects to have some.
+fn retry_after<O: ClientOperation, E: 'static>(error: &E) -> Option<Duration> {
+    error::find_in::<Overloaded>(cause::<O, E>(error)?)?.retry_after
 }
 
 /// What an error says about the call.
@@ -259,14 +265,18 @@ impl Failure {
         match error::kind_of::<O, E>(error) {
             ErrorKind::Overloaded => Self::NotMade,
             ErrorKind::DeadlineExceeded | ErrorKind::Unavailable => Self::NotKnown,
-            ErrorKind::Status(code) => Self::of_status(code),
+            ErrorKind::Status(code) => {
+                Self::of_status(code, cause::<O, E>(error).and_then(error::find_in))
+            }
             _ => Self::Final,
         }
     }
 
-    const fn of_status(code: Code) -> Self {
+    fn of_status(code: Code, status: Option<&Status>) -> Self {
         match code {
             Code::NotFound | Code::AlreadyExists => Self::Answer,
+            Code::Cancelled if status.is_some_and(is_channel_s) => Self::NotKnown,
+            Code::ResourceExhausted if status.is_some_and(is_too_large) => Self::Final,
             Code::Unavailable
             | Code::DeadlineExceeded
             | Code::ResourceExhausted
@@ -276,6 +286,24 @@ impl Failure {
             _ => Self::Final,
         }
     }
+}
+
+/// Whether a cancellation is nobody's, but tonic's word for a lost connection or for a timeout. The SDK's own retries ask the
+/// same of the first.
+fn is_channel_s(cancelled: &Status) -> bool {
+    error::find_in::<transport::Error>(cancelled).is_some()
+        || error::find_in::<tonic::TimeoutExpired>(cancelled).is_some()
+}
+
+/// Whether it is a message for which there is no room, and never will be: by the words that the SDK knows it by.
+fn is_too_large(exhausted: &Status) -> bool {
+    [
+        "grpc: received message larger than max",
+        "grpc: message after decompression larger than max",
+        "grpc: received message after decompression larger than max",
+    ]
+    .iter()
+    .any(|words| exhausted.message().starts_with(words))
 }
 
 #[cfg(test)]
@@ -293,7 +321,6 @@ mod tests {
     };
     use temporalio_common::{data_converters::RawValue, error::ApplicationFailure};
     use tokio::time::Instant;
-    use tonic::Status;
     use tower::{
         ServiceBuilder, ServiceExt, load_shed::error::Overloaded as Shed, retry::RetryLayer,
     };
@@ -453,6 +480,82 @@ mod tests {
         assert_eq!(first, second);
     }
 
+    type SignalWithStart = SignalWithStartWorkflow<UntypedWorkflow, UntypedSignal<UntypedWorkflow>>;
+
+    fn signal_with_start(options: WorkflowStartOptions) -> Request<SignalWithStart> {
+        SignalWithStartWorkflow::new(
+            UntypedWorkflow::new("Order"),
+            RawValue::empty(),
+            UntypedSignal::new("pay"),
+            RawValue::empty(),
+            options,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_signal_with_start_is_repeated_by_its_request_id_if_it_starts_once() {
+        use WorkflowIdConflictPolicy::{TerminateExisting, UseExisting};
+        use WorkflowIdReusePolicy::{AllowDuplicate, RejectDuplicate};
+        let layer = RequestIdLayer::new();
+        let _connection = tower_layer::Layer::layer(&layer, ());
+        for (reuse, conflict, tries) in [
+            (AllowDuplicate, UseExisting, 1),
+            (RejectDuplicate, UseExisting, 2),
+            (RejectDuplicate, TerminateExisting, 1),
+        ] {
+            let options = WorkflowStartOptions::new("queue", "order-1")
+                .id_reuse_policy(reuse)
+                .id_conflict_policy(conflict)
+                .build();
+            let answers = [Err(status::<SignalWithStart>(Code::Unavailable)), Ok(())];
+            let policy = quick().request_ids(&layer);
+            let (arrived, _) = send(policy, signal_with_start(options), answers).await;
+            assert_eq!(arrived.len(), tries, "{reuse:?}, {conflict:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_channel_calls_cancelled_is_not_known() {
+        fn cancelled(source: Option<BoxError>) -> BoxError {
+            let mut status = Status::cancelled("");
+            if let Some(source) = source {
+                status.set_source(Arc::from(source));
+            }
+            Signal::error(status.into()).into()
+        }
+        // One that anybody can make.
+        fn lost() -> transport::Error {
+            transport::Endpoint::from_shared("").unwrap_err()
+        }
+        let of_transport = || cancelled(Some(lost().into()));
+        let of_timeout = || cancelled(Some(tonic::TimeoutExpired(()).into()));
+        assert_eq!(tries(signal(), of_transport).await, 3);
+        assert_eq!(tries(signal(), of_timeout).await, 3);
+        assert_eq!(tries(signal(), || cancelled(None)).await, 1);
+        // As with any outcome that is not known.
+        let start = start(WorkflowIdReusePolicy::AllowDuplicate);
+        assert_eq!(tries(start, of_transport).await, 1);
+        // The same where it is no operation's error.
+        let bare = || -> BoxError {
+            let mut status = Status::cancelled("");
+            status.set_source(Arc::new(lost()));
+            status.into()
+        };
+        assert_eq!(tries(signal(), bare).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_large_stays_so() {
+        let too_large = || -> BoxError {
+            let status =
+                Status::resource_exhausted("grpc: received message larger than max (9 vs. 4)");
+            Signal::error(status.into()).into()
+        };
+        assert_eq!(tries(signal(), too_large).await, 1);
+        let busy = || status::<Signal>(Code::ResourceExhausted);
+        assert_eq!(tries(signal(), busy).await, 3);
+    }
+
     #[tokio::test]
     async fn what_a_repeat_finds_done_has_succeeded() {
         let delete = || DeleteSchedule::new("daily", Default::default());
@@ -556,15 +659,8 @@ mod tests {
             "the SDK would make a new id for each"
         );
 
-        let with_signal = SignalWithStartWorkflow::new(
-            UntypedWorkflow::new("Order"),
-            RawValue::empty(),
-            UntypedSignal::new("pay"),
-            RawValue::empty(),
-            start(WorkflowIdReusePolicy::RejectDuplicate)
-                .options
-                .clone(),
-        );
+        let with_signal = start(WorkflowIdReusePolicy::RejectDuplicate);
+        let with_signal = signal_with_start(with_signal.options.clone());
         assert!(!is_idempotent(&with_signal));
 
         let latest = TerminateWorkflow::new("order-1", Default::default());

@@ -5,10 +5,10 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tower::{timeout::error::Elapsed, util::Oneshot};
 use tower_service::Service;
-use tower_temporal_core::{BoxError, Operation, Request};
+use tower_temporal_core::{BoxError, Operation, Request, error};
 
 pin_project! {
     /// The future of [`Timeout`](super::Timeout).
@@ -50,12 +50,26 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Poll::Ready(result) = this.inner.poll(cx) {
-            return Poll::Ready(result.map_err(Into::into));
+            let due = this.sleep.as_pin_mut().map(|sleep| sleep.deadline());
+            return Poll::Ready(result.map_err(|error| in_time::<O>(error.into(), due)));
         }
         match this.sleep.as_pin_mut() {
             Some(sleep) => sleep.poll(cx).map(|()| Err(Elapsed::new().into())),
             None => Poll::Pending,
         }
+    }
+}
+
+/// The error of a call that was to have ended by `due`.
+///
+/// A channel counts the time that the server is told too. Its timer and this one mostly end in the same moment, and tonic
+/// says `CANCELLED` then. What else an error says that comes late, it says of the call: that is kept.
+fn in_time<O: Operation>(error: BoxError, due: Option<Instant>) -> BoxError {
+    let is_cancelled = || error::kind_of::<O, _>(&error).as_str() == "cancelled";
+    if due.is_some_and(|due| due <= Instant::now()) && is_cancelled() {
+        Elapsed::new().into()
+    } else {
+        error
     }
 }
 

@@ -49,6 +49,7 @@ mod tests {
         time::{Duration, SystemTime},
     };
     use tokio::time::Instant;
+    use tonic::{Code, Status};
     use tower_layer::Layer;
     use tower_temporal_core::{
         Category, ErrorKind, Target, Terminal,
@@ -183,6 +184,29 @@ mod tests {
         assert_eq!(request.limit, Some(SECOND));
         send.send_response(None);
         assert_eq!(answer.await.unwrap().unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_channel_calls_cancelled_when_the_time_is_over_is_the_timeout() {
+        let cancelled = || Status::cancelled("Timeout expired");
+        let not_found = || Status::not_found("no such workflow");
+        let late = |status: fn() -> Status, after| async move {
+            let stack = TimeoutLayer::new(SECOND).layer(Terminal);
+            let call = Call::<Timed, _, _>::new(stack, Input::default(), (), move |_| {
+                Box::pin(async move {
+                    tokio::time::sleep(after).await;
+                    Err(ProbeError::Middleware(status().into()))
+                })
+            });
+            Timed::kind(&call.await.unwrap_err())
+        };
+        assert_eq!(late(cancelled, SECOND).await, ErrorKind::DeadlineExceeded);
+        // Somebody has cancelled the call before.
+        let early = late(cancelled, SECOND / 2).await;
+        assert_eq!(early, ErrorKind::Status(Code::Cancelled));
+        // An answer that has just come is one.
+        let answer = late(not_found, SECOND).await;
+        assert_eq!(answer, ErrorKind::Status(Code::NotFound));
     }
 
     #[tokio::test(start_paused = true)]

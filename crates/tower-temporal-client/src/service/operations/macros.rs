@@ -32,7 +32,7 @@ macro_rules! operations {
             $doc:literal
             new: ($($(#[$field_doc:meta])* $field:ident: $argument:ty $(as $type:ty)?),* $(,)?),
             $(id: $id:ident,)?
-            $(carries: $carries:ident,)?
+            $(carries: $carries:ident $(if $known:expr)?,)?
             $(headers: [$($header:ident),*],)?
             $(args: [$($args:ident),*],)?
             $(rpc: $($rpc:ident).+,)?
@@ -131,6 +131,7 @@ macro_rules! operations {
 
                 fn status(error: &Self::Error) -> Option<&Status> {
                     $crate::sdk_error::SdkError::status(error)
+                        .or_else(|| tower_temporal_core::error::find_in(error))
                 }
 
                 #[allow(unused_variables)]
@@ -145,6 +146,12 @@ macro_rules! operations {
 
                 $(
                     fn request_id(input: &Self::Input) -> Option<&str> {
+                        $(
+                            let is_known: fn(&Self::Input) -> bool = $known;
+                            if !is_known(input) {
+                                return None;
+                            }
+                        )?
                         $carries::of(Self::rpc_options(input)?)
                     }
                 )?

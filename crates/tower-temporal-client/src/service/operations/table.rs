@@ -96,7 +96,8 @@ operations! {
             /// How the workflow is started.
             options: WorkflowStartOptions,
         ),
-        carries: request_id,
+        // A running workflow knows the id as its signal's. One that has ended does not: there the repeat would start another.
+        carries: request_id if |input| starts_once(input.options.id_reuse_policy, input.options.id_conflict_policy),
         headers: [header],
         args: [input, signal_input],
         target: |input| Target {
@@ -104,7 +105,7 @@ operations! {
             task_queue: Some(&input.options.task_queue),
             ..Target::workflow(Some(input.workflow.name()), Some(&input.options.workflow_id))
         },
-        // The SDK gives the signal no id that the server could know it by.
+        // Not idempotent: the SDK gives the signal no id that the server could know it by.
         call: |client, input| {
             let handle = client
                 .signal_with_start_workflow(

@@ -3,9 +3,11 @@
 use super::*;
 use crate::service::ClientOperation;
 use std::time::Duration;
-use temporalio_client::{RpcOptions, UntypedSignal, UntypedWorkflow, WorkflowStartOptions};
+use temporalio_client::{
+    RpcOptions, UntypedSignal, UntypedUpdate, UntypedWorkflow, WorkflowStartOptions,
+};
 use temporalio_common::data_converters::RawValue;
-use tonic::Code;
+use tonic::{Code, Status};
 use tower_temporal_core::{Denied, Ending, Operation, Request, Target};
 
 fn start() -> Request<SignalWithStartWorkflow<UntypedWorkflow, UntypedSignal<UntypedWorkflow>>> {
@@ -68,11 +70,52 @@ fn what_a_middleware_fails_with_is_the_error_of_the_call() {
 }
 
 #[test]
+fn the_status_is_found_in_every_error_that_has_one() {
+    use temporalio_client::errors::{
+        WorkflowInteractionError, WorkflowStartError, WorkflowUpdateError,
+        WorkflowUpdateWithStartError,
+    };
+
+    fn code<O: ClientOperation>(error: O::Error) -> Option<Code> {
+        O::status(&error).map(Status::code)
+    }
+
+    type Start = StartWorkflow<UntypedWorkflow>;
+    type Update = ExecuteUpdateWithStartWorkflow<UntypedWorkflow, UntypedUpdate<UntypedWorkflow>>;
+    let not_found = || Status::not_found("");
+    assert_eq!(
+        code::<CancelWorkflow>(WorkflowInteractionError::Rpc(not_found())),
+        Some(Code::NotFound)
+    );
+    assert_eq!(
+        code::<CancelWorkflow>(WorkflowInteractionError::NotFound(not_found())),
+        Some(Code::NotFound)
+    );
+    let started = WorkflowStartError::AlreadyStarted {
+        run_id: None,
+        source: Status::already_exists(""),
+    };
+    assert_eq!(code::<Start>(started), Some(Code::AlreadyExists));
+    let of_update = WorkflowUpdateError::NotFound(not_found());
+    assert_eq!(
+        code::<Update>(WorkflowUpdateWithStartError::Update(of_update)),
+        Some(Code::NotFound)
+    );
+    let other = WorkflowInteractionError::Other("no status".into());
+    assert_eq!(code::<CancelWorkflow>(other), None);
+}
+
+#[test]
 fn a_request_carries_one_request_id_however_often_it_is_cloned() {
     fn id<O: ClientOperation>(request: &Request<O>) -> Option<&str> {
         O::request_id(request)
     }
 
+    let start = || {
+        let options = WorkflowStartOptions::new("queue", "order-1").build();
+        let order = UntypedWorkflow::new("Order");
+        StartWorkflow::new(order, RawValue::empty(), options)
+    };
     let request = start();
     assert!(id(&request).is_some());
     assert_eq!(id(&request), id(&request.clone()));
