@@ -226,10 +226,11 @@ fn interceptors(records: mpsc::Sender<AuditRecord<String>>) -> Interceptors {
     let client = ServiceBuilder::new()
         .layer(user_id.clone())
         .layer(audit.clone())
-        .layer(TimeoutLayer::new(10 * SECOND))
-        .layer(RateLimitLayer::new(100, SECOND))
         .layer(allowed)
-        .layer(positive);
+        .layer(positive)
+        // It asks the limit when a call has got here: what was refused takes none of the rate.
+        .layer(TimeoutLayer::new(10 * SECOND))
+        .layer(RateLimitLayer::new(100, SECOND));
 
     let inbound = ServiceBuilder::new()
         .layer(user_id.clone())

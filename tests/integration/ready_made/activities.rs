@@ -25,7 +25,7 @@ use temporalio_common::{
 };
 use temporalio_macros::{activities, workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityOptions, WorkerOptions, WorkflowContext, WorkflowResult,
+    ActivityOptions, LocalActivityOptions, WorkerOptions, WorkflowContext, WorkflowResult,
     activities::{ActivityContext, ActivityError},
 };
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -33,14 +33,14 @@ use tower::{ServiceBuilder, util::Either};
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_temporal::{
-    BoxError, CallInfo, ErrorKind, Interceptors, Next, Outcome, Request, Terminal,
+    BoxError, CallInfo, ErrorKind, Interceptors, Next, Operation, Outcome, Request, Terminal,
     activity::{ActivityInboundService, ExecuteActivity},
     audit::{AuditLayer, AuditRecord},
     authorize::AuthorizeLayer,
     catch_panic::CatchPanicLayer,
     dedup::DedupLayer,
     from_fn,
-    key::by_value,
+    key::{RequestKey, by_value},
     limit::{
         ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer, KeyedRateLimitLayer, RateLimitLayer,
     },
@@ -510,4 +510,69 @@ async fn another_activity_with_the_same_id_is_run() {
     })
     .await;
     assert_eq!(ran.lock().unwrap().len(), 2);
+}
+
+/// Runs a local activity, and has a bug after it. The fixed code gives the activity another input.
+#[workflow]
+#[derive(Default)]
+struct Fixed;
+
+static IS_FIXED: AtomicBool = AtomicBool::new(false);
+
+#[workflow_methods]
+impl Fixed {
+    #[run]
+    async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<String> {
+        let is_fixed = IS_FIXED.load(Ordering::SeqCst);
+        let input = if is_fixed { "new" } else { "old" }.to_owned();
+        let options = LocalActivityOptions::builder()
+            .start_to_close_timeout(Duration::from_secs(10))
+            .build();
+        let output = ctx
+            .execute_local_activity(Activities::work, input, options)
+            .await?;
+        if !is_fixed {
+            IS_FIXED.store(true, Ordering::SeqCst);
+            panic!("a bug");
+        }
+        Ok(output)
+    }
+}
+
+/// Tells activities apart by the run they are of and by their input.
+#[derive(Clone)]
+struct ByInput;
+
+impl RequestKey for ByInput {
+    type Key = String;
+
+    fn key<O: Operation>(&self, request: &Request<O>) -> Option<String> {
+        let [input, _] = O::args::<String>(request);
+        Some(format!("{} {}", request.target().run_id?, input?))
+    }
+}
+
+#[tokio::test]
+async fn a_local_activity_is_answered_though_it_has_another_input_unless_that_is_in_the_key() {
+    let by_identity = DedupLayer::new(Memory::new());
+    let by_input = DedupLayer::new(Memory::new()).key(ByInput);
+    for (layer, expected) in [
+        (Either::Left(by_identity), "old done"),
+        (Either::Right(by_input), "new done"),
+    ] {
+        IS_FIXED.store(false, Ordering::SeqCst);
+        let client = client(Interceptors::builder().activity_inbound(layer).build()).await;
+        let id = unique("fixed");
+        let ran = Runs::default();
+        let mut options = worker(&id, runs(&ran, |_| false));
+        options.register_workflow::<Fixed>().unwrap();
+        with_worker(&client, options, async {
+            let options = WorkflowStartOptions::new(&id, &id).build();
+            let start = client.start_workflow(Fixed::run, (), options);
+            let handle = start.await.unwrap();
+            let result = handle.get_result(WorkflowGetResultOptions::default());
+            assert_eq!(result.await.unwrap(), expected);
+        })
+        .await;
+    }
 }

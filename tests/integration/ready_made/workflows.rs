@@ -1,16 +1,22 @@
 //! Ready-made layers in the stacks of workflows.
 
 use crate::{
-    fixtures::{Basket, UserId, worker},
+    fixtures::{Activities, Basket, UserId, worker},
     support::{client, unique, with_worker},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use temporalio_client::{
     Client, WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowQueryOptions,
     WorkflowSignalOptions, WorkflowStartOptions,
 };
 use temporalio_macros::{workflow, workflow_methods};
-use temporalio_sdk::{ChildWorkflowOptions, WorkerOptions, WorkflowContext, WorkflowResult};
+use temporalio_sdk::{
+    ActivityOptions, ChildWorkflowOptions, WorkerOptions, WorkflowContext, WorkflowResult,
+};
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
 use tower_temporal::{
@@ -315,4 +321,65 @@ async fn a_call_is_recorded_once_however_often_it_is_replayed() {
     ]);
     assert_eq!(recorded(100).await, expected);
     assert_eq!(recorded(0).await, expected, "with a replay for every task");
+}
+
+/// Runs an activity, and has a bug after it, once.
+#[workflow]
+#[derive(Default)]
+struct Buggy;
+
+static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+
+#[workflow_methods]
+impl Buggy {
+    #[run]
+    async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<String> {
+        let options = ActivityOptions::with_start_to_close_timeout(Duration::from_secs(10))
+            .activity_id("of-its-own".to_owned())
+            .build();
+        let output = ctx
+            .execute_activity(Activities::work, "in".to_owned(), options)
+            .await?;
+        assert!(HAS_FAILED.swap(true, Ordering::SeqCst), "a bug");
+        Ok(output)
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_failed_is_recorded_again_and_its_records_can_be_told() {
+    let (send, mut records) = mpsc::channel::<AuditRecord>(100);
+    let audit = AuditLayer::new(send);
+    let interceptors = Interceptors::builder()
+        .workflow_inbound(audit.clone())
+        .workflow_outbound(audit.clone())
+        .activity_inbound(audit)
+        .build();
+    let client = client(interceptors).await;
+    let id = unique("buggy");
+    let mut options = worker(&id, |_, input| futures::future::ready(Ok(input)));
+    options.register_workflow::<Buggy>().unwrap();
+    let run_id = with_worker(&client, options, async {
+        let options = WorkflowStartOptions::new(&id, &id).build();
+        let start = client.start_workflow(Buggy::run, (), options);
+        let handle = start.await.unwrap();
+        let result = handle.get_result(WorkflowGetResultOptions::default());
+        assert_eq!(result.await.unwrap(), "in");
+        handle.run_id().unwrap().to_owned()
+    })
+    .await;
+    let mut told = BTreeMap::new();
+    while let Ok(record) = records.try_recv() {
+        let (target, caller) = (record.target.as_target(), record.caller.as_target());
+        if target.run_id.or(caller.run_id) == Some(&run_id) {
+            let id = target.activity_id.map(str::to_owned);
+            *told.entry((record.operation, id)).or_insert(0) += 1;
+        }
+    }
+    let of_its_own = || Some("of-its-own".to_owned());
+    let expected = [
+        (("execute", None), 1),
+        (("execute_activity", of_its_own()), 1),
+        (("schedule_activity", of_its_own()), 2),
+    ];
+    assert_eq!(told, expected.into());
 }

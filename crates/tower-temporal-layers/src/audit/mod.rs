@@ -51,6 +51,12 @@
 //! not being replayed then. So a call that began before its workflow was evicted from a worker, and ended after, is recorded
 //! once; its latency is not known. A call of a workflow that is given up is not recorded, since an eviction looks the same.
 //! Nor is `initialize_workflow`, which runs again in each replay and does not tell: the `execute` that follows is.
+//!
+//! A workflow task that the server has run again, since it failed or its outcome came too late, is no replay to the SDK: its
+//! calls are recorded again. A sink can tell by the operation, the run id (the `target`'s for calls into a workflow, the
+//! `caller`'s for its own) and what is there once in a run: an update's id, an activity's if the workflow gives it one, a child's
+//! workflow id. Two signals of the same name look the same, and so do two activities of a type whose ids the SDK gives. A
+//! worker's `execute_activity` is not of a workflow's task: each attempt is recorded once, with the ids and the attempt.
 
 mod layer;
 mod record;

@@ -97,6 +97,7 @@
 //! is to be kept is checked in the worker: in the stack of calls into workflows, where the target names the workflow's type
 //! also for signals, queries and updates, and in that of activities. There a header says who it is. It is as trustworthy as
 //! who can reach the Temporal server: sign it, or let clients reach the server only through a program that sets it.
+//! (Workflows of a WASM component are checked nowhere: the SDK applies no native interceptor to them.)
 //!
 //! # Workflows
 //!

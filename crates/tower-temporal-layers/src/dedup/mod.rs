@@ -51,6 +51,12 @@
 //! activities; the SDK does not. A local activity with a long wait for its next attempt is scheduled again under a new id, so
 //! that attempt is not recognised.
 //!
+//! The arguments are not in the key. The server learns of a local activity only at the end of the workflow task that it ran in.
+//! If that task fails, and is run again by code that was changed, an activity of the same type in the same place has the same
+//! id, and is answered with the old output, whatever its arguments are now. Where that matters, put them into a key of your
+//! own: a [`RequestKey`](crate::key::RequestKey) has the request, and [`Operation::args`](tower_temporal_core::Operation::args) what it
+//! is called with.
+//!
 //! With [`key`](DedupLayer::key) it is the activity's type and what you say, and the layer becomes a cache: the same answer for the
 //! same user, or for the same document. `None` passes the store by. What the answer depends on has to be in the key; a
 //! namespace and a user are not, unless you put them there.

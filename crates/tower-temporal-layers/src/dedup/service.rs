@@ -1,11 +1,14 @@
 use super::{DedupFuture, DedupKey, DedupLayer, Payload, Store};
-use std::task::{Context, Poll};
+use std::{
+    fmt,
+    task::{Context, Poll},
+};
 use temporalio_common::data_converters::PayloadConverter;
 use tower_service::Service;
 use tower_temporal_core::{BoxError, Repeatable, Request};
 
 /// The service of [`DedupLayer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Dedup<S, T, Q> {
     inner: S,
     layer: DedupLayer<T, Q>,
@@ -59,6 +62,15 @@ where
             }
             Ok(output)
         })
+    }
+}
+
+impl<S: fmt::Debug, T, Q> fmt::Debug for Dedup<S, T, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dedup")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
     }
 }
 

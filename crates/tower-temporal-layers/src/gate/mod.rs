@@ -2,7 +2,7 @@
 //!
 //! [`Intercept`](tower_temporal_core::Intercept) has hooks that can't wait. A [`Gate`] can: it is asked for each call, and
 //! answers in its own time with a permit, which is kept until the call has ended, or with an error, which refuses the call.
-//! The keyed limits are gates, and so is the authorization that asks somebody else.
+//! The concurrency and keyed limits are gates, and so is the authorization that asks somebody else.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -42,7 +42,9 @@
 //! [`ReplaySafe`](tower_temporal_core::ReplaySafe).
 //!
 //! A gate knows the call, so it can't be asked in `poll_ready`: the service inside has been made ready before, and is held
-//! while the gate waits. So what limits everything (`concurrency_limit`) belongs inside of what limits by key.
+//! while the gate waits. What it has taken to be ready, such as a permit of tower's `concurrency_limit`, is held too, or is
+//! used up though the gate refuses, as of a `rate_limit`. So a limit that belongs inside of a gate is best a gate itself:
+//! [the module of the limits](crate::limit#which-goes-inside-of-which) says which are.
 
 mod future;
 mod layer;

@@ -45,6 +45,8 @@
 //!
 //! # Where they go
 //!
+//! The OpenTelemetry is version 0.33; the SDK's own exporters are of 0.32, so for metrics where the SDK's are, use its meter.
+//!
 //! Both layers record to a [`MeterBackend`]. There are two: an OpenTelemetry [`Meter`](opentelemetry::metrics::Meter), which
 //! measures durations in seconds, and the SDK's [`TemporalMeter`](temporalio_common::telemetry::metrics::TemporalMeter), so
 //! that the metrics are where the worker's own are, in the unit those are in:

@@ -1,5 +1,12 @@
 use opentelemetry::propagation::{Extractor, Injector};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
+use temporalio_common::data_converters::PayloadConverter;
+
+/// What the carrier is encoded by, whatever the data converter of clients and workers is: the other SDKs expect it so.
+pub(super) static CONVERTER: LazyLock<PayloadConverter> = LazyLock::new(PayloadConverter::default);
 
 /// What travels in the header, as Python's SDK writes it: sorted by name, and without what is empty. (The propagator of
 /// the trace context writes a `tracestate` even if there is none.)

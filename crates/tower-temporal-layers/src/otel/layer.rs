@@ -9,7 +9,6 @@ use opentelemetry_sdk::{
     trace::ShouldSample,
 };
 use std::{fmt, sync::Arc};
-use temporalio_common::data_converters::PayloadConverter;
 use tower_layer::Layer;
 use tower_temporal_core::ReplaySafe;
 
@@ -26,7 +25,6 @@ type Start = dyn Fn(SpanBuilder, &Context) -> Context + Send + Sync;
 pub(super) struct Config {
     pub(super) start: Arc<Start>,
     pub(super) propagator: Arc<dyn TextMapPropagator + Send + Sync>,
-    pub(super) converter: PayloadConverter,
     /// Whether spans of workflows are given ids of the workflow's. Clones of a layer find out together that they are not taken.
     pub(super) workflow_ids: Option<Arc<WorkflowIds>>,
     pub(super) sampler: Option<Arc<dyn ShouldSample>>,
@@ -49,7 +47,6 @@ impl OtelLayer {
                     parent.with_span(builder.start_with_context(&tracer, parent))
                 }),
                 propagator: Arc::new(propagator),
-                converter: PayloadConverter::default(),
                 workflow_ids: None,
                 sampler: None,
             }),

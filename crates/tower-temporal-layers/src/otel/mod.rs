@@ -21,6 +21,9 @@
 //! # });
 //! ```
 //!
+//! It is for `opentelemetry` 0.33. The SDK's own plugin and exporters are of 0.32: headers go from one to the other, but a
+//! tracer, a meter or the current context does not.
+//!
 //! Going out, a call starts a span of the kind *client* under the current [`Context`](opentelemetry::Context), and its
 //! context is written into the Temporal header `_tracer-data`: W3C trace context and baggage as JSON, in the bytes that the Python
 //! SDK's own integration writes. (TypeScript's writes the same entries in another order.) Coming in, the header is read, and a

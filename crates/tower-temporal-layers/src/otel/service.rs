@@ -1,6 +1,6 @@
 use super::{
     HEADER, OtelFuture,
-    carrier::{Carrier, NexusHeaders},
+    carrier::{CONVERTER, Carrier, NexusHeaders},
     ids::Ids,
     layer::Config,
     span::{self, ActiveSpan},
@@ -42,7 +42,7 @@ impl<S> Otel<S> {
         if !O::CATEGORY.is_inbound() {
             return Context::current();
         }
-        match header::read(request, HEADER, &self.config.converter).map(Carrier) {
+        match header::read(request, HEADER, &CONVERTER).map(Carrier) {
             // Not under what happens to surround the worker.
             Some(carrier) => self
                 .config
@@ -114,7 +114,7 @@ impl<S> Otel<S> {
         let mut carrier = Carrier::default();
         propagator.inject_context(context, &mut carrier);
         if !carrier.0.is_empty() {
-            header::write(request, HEADER, &carrier.0, &self.config.converter);
+            header::write(request, HEADER, &carrier.0, &CONVERTER);
         }
     }
 }

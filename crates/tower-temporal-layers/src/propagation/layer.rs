@@ -13,15 +13,15 @@ pub struct PropagationLayer<K> {
 impl<K: ContextKey> PropagationLayer<K> {
     /// Carries the value of `K`, encoded as the SDK encodes by default.
     pub fn new() -> Self {
-        Self::with_payload_converter(PayloadConverter::default())
-    }
-
-    /// Carries the value of `K`, encoded by `converter`.
-    pub const fn with_payload_converter(converter: PayloadConverter) -> Self {
         Self {
-            converter,
+            converter: PayloadConverter::default(),
             key: PhantomData,
         }
+    }
+
+    /// Encodes the value with `converter`.
+    pub fn with_payload_converter(self, converter: PayloadConverter) -> Self {
+        Self { converter, ..self }
     }
 }
 

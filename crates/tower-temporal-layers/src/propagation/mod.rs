@@ -36,7 +36,8 @@
 //! continue-as-new and Nexus operations.
 //!
 //! In client and activity code [`ContextKey::current`] reads it and [`ContextKey::scope`] sets it, for the current
-//! task; in a workflow the workflow's own context does.
+//! task. In a workflow `ctx.current::<UserId>()` reads it and `ctx.scope::<UserId, _>(user, future)` sets it, with
+//! `workflow::ContextValues` and `workflow::ContextScope` of `tower-temporal`.
 //!
 //! A call without the header leaves the value unset. A header that can't be decoded, or a value that can't be encoded, is
 //! logged as a `tracing` warning, and the call goes on without it.

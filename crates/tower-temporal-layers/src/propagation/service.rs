@@ -89,7 +89,9 @@ impl<K: ContextKey, S: fmt::Debug> fmt::Debug for Propagation<K, S> {
 mod tests {
     use crate::propagation::PropagationLayer;
     use std::{cell::RefCell, collections::HashMap};
-    use temporalio_common::protos::temporal::api::common::v1::Payload;
+    use temporalio_common::{
+        data_converters::PayloadConverter, protos::temporal::api::common::v1::Payload,
+    };
     use tower_layer::Layer;
     use tower_temporal_core::{
         ContextKey, Terminal,
@@ -166,6 +168,20 @@ mod tests {
         let before = header(r#""mallory""#, "json/plain");
         assert_eq!(sent(before.clone()).await, before);
         assert_eq!(sent(Headers::new()).await, Headers::new());
+    }
+
+    #[tokio::test]
+    async fn the_value_is_encoded_by_the_converter_that_is_given() {
+        let sent = RefCell::default();
+        // It takes types only that encode themselves.
+        let layer =
+            PropagationLayer::<UserId>::new().with_payload_converter(PayloadConverter::UseWrappers);
+        let call = probe::call::<ClientProbe, _, _>(layer.layer(Terminal), 0, |input| {
+            sent.replace(input.headers);
+            Ok(0)
+        });
+        UserId::scope("alice".to_owned(), call).await.unwrap();
+        assert_eq!(sent.into_inner(), Headers::new());
     }
 
     #[tokio::test]

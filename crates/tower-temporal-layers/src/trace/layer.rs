@@ -1,9 +1,10 @@
 use super::{DefaultMakeSpan, DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, Trace};
+use std::{any::type_name, fmt};
 use tower_layer::Layer;
 use tower_temporal_core::ReplaySafe;
 
 /// Puts a `tracing` span around every call. See the [module](super).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct TraceLayer<
     M = DefaultMakeSpan,
     Q = DefaultOnRequest,
@@ -86,3 +87,14 @@ where
 
 /// It writes spans and events, and none while history is replayed.
 impl<M, Q, R, F> ReplaySafe for TraceLayer<M, Q, R, F> {}
+
+impl<M, Q, R, F> fmt::Debug for TraceLayer<M, Q, R, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceLayer")
+            .field("make_span", &type_name::<M>())
+            .field("on_request", &type_name::<Q>())
+            .field("on_response", &type_name::<R>())
+            .field("on_failure", &type_name::<F>())
+            .finish()
+    }
+}

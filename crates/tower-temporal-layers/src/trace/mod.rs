@@ -69,7 +69,8 @@
 //! When a workflow leaves a worker's cache, the spans of the calls that are under way in it end, without an outcome. When
 //! such a call ends later, after a replay, a span is made for its end: with the field `resumed`, without a latency, and the event
 //! `finished` or `failed` in it. So every start and every end is written once. What the workflow calls after the replay is not
-//! inside a span of its `execute` any more, but each span names the workflow.
+//! inside a span of its `execute` any more, but each span names the workflow. (A workflow task that the server has run again,
+//! since it failed or its outcome came too late, is no replay to the SDK: its calls are written again.)
 
 mod at_level;
 mod behavior;

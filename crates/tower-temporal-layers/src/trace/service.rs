@@ -1,6 +1,7 @@
 use super::{MakeSpan, OnFailure, OnRequest, OnResponse, TraceFuture, TraceLayer, future::Resumed};
 use crate::CallInfo;
 use std::{
+    fmt,
     task::{Context, Poll},
     time::Instant,
 };
@@ -8,7 +9,7 @@ use tower_service::Service;
 use tower_temporal_core::{Operation, Request, Scope};
 
 /// The service of [`TraceLayer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Trace<S, M, Q, R, F> {
     pub(super) inner: S,
     pub(super) layer: TraceLayer<M, Q, R, F>,
@@ -56,5 +57,14 @@ where
         } else {
             TraceFuture::untraced(self.inner.call(request))
         }
+    }
+}
+
+impl<S: fmt::Debug, M, Q, R, F> fmt::Debug for Trace<S, M, Q, R, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
     }
 }

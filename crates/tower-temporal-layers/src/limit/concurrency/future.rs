@@ -1,35 +1,35 @@
-use super::Place;
-use crate::limit::LimitKey;
+use crate::limit::{
+    LimitKey,
+    place::{Acquire, Place},
+};
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
-use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tower_temporal_core::{BoxError, Overloaded};
 
 /// Waits for a place among the calls with the same key.
 #[must_use = "futures do nothing unless polled"]
 pub struct ConcurrencyGateFuture<K: LimitKey> {
-    // Before the place, which counts who holds the semaphore.
-    acquire: Option<Acquire>,
-    admission: Option<Result<Option<Place<K>>, Overloaded>>,
+    state: State<K>,
 }
 
-type Acquire = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+enum State<K: LimitKey> {
+    Done(Option<Result<Option<Place<K>>, Overloaded>>),
+    Waiting(Acquire<K>),
+}
 
 impl<K: LimitKey> ConcurrencyGateFuture<K> {
     pub(super) const fn done(admission: Result<Option<Place<K>>, Overloaded>) -> Self {
         Self {
-            acquire: None,
-            admission: Some(admission),
+            state: State::Done(Some(admission)),
         }
     }
 
     pub(super) fn waiting(place: Place<K>) -> Self {
         Self {
-            acquire: Some(Box::pin(place.semaphore().acquire_owned())),
-            admission: Some(Ok(Some(place))),
+            state: State::Waiting(Acquire::new(place)),
         }
     }
 }
@@ -41,23 +41,20 @@ impl<K: LimitKey> Future for ConcurrencyGateFuture<K> {
     type Output = Result<Option<Place<K>>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let permit = match &mut self.acquire {
-            Some(acquire) => Some(ready!(acquire.as_mut().poll(cx))?),
-            None => None,
-        };
-        self.acquire = None;
-        let mut admission = self.admission.take().expect("it is not polled when done")?;
-        if let (Some(place), Some(permit)) = (&mut admission, permit) {
-            place.permit(permit);
+        match &mut self.state {
+            State::Done(admission) => {
+                let admission = admission.take().expect("it is not polled when done");
+                Poll::Ready(admission.map_err(Into::into))
+            }
+            State::Waiting(acquire) => acquire.poll(cx).map(|place| Ok(Some(place))),
         }
-        Poll::Ready(Ok(admission))
     }
 }
 
 impl<K: LimitKey> fmt::Debug for ConcurrencyGateFuture<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyGateFuture")
-            .field("waits", &self.acquire.is_some())
+            .field("waits", &matches!(self.state, State::Waiting(_)))
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,12 @@
-use super::{ConcurrencyGateFuture, Place, place::Keys};
-use crate::{gate::Gate, key::RequestKey, limit::LimitKey};
+use super::ConcurrencyGateFuture;
+use crate::{
+    gate::Gate,
+    key::RequestKey,
+    limit::{
+        LimitKey,
+        place::{Keys, Place},
+    },
+};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower_temporal_core::{Operation, Overloaded, Request};
@@ -66,16 +73,12 @@ impl<Q: RequestKey<Key: LimitKey>> Gate for ConcurrencyGate<Q> {
         let Some(key) = is_limited.then(|| self.key.key(request)).flatten() else {
             return ConcurrencyGateFuture::done(Ok(None));
         };
-        let mut place = self.keys.place(key, self.limit);
-        match place.semaphore().try_acquire_owned() {
-            Ok(permit) => {
-                place.permit(permit);
-                ConcurrencyGateFuture::done(Ok(Some(place)))
-            }
+        match self.keys.place(key, self.limit).take() {
+            Ok(place) => ConcurrencyGateFuture::done(Ok(Some(place))),
             Err(_) if self.sheds.is_some() => ConcurrencyGateFuture::done(Err(Overloaded {
                 retry_after: self.sheds,
             })),
-            Err(_) => ConcurrencyGateFuture::waiting(place),
+            Err(place) => ConcurrencyGateFuture::waiting(place),
         }
     }
 }

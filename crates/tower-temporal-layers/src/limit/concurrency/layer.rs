@@ -4,7 +4,7 @@ use crate::{
     key::{EveryCall, RequestKey},
     limit::LimitKey,
 };
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use tower_layer::Layer;
 
 macro_rules! options {
@@ -28,6 +28,9 @@ macro_rules! options {
 }
 
 /// Limits how many calls are made at a time. See the [module](crate::limit).
+///
+/// A value, with its clones, is one limit for all that it is applied to: several workers are limited together. For a limit
+/// of each, give each a value of its own, or use tower's `concurrency_limit`, which makes a limit for each stack.
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimitLayer {
     gate: ConcurrencyGate<EveryCall>,
@@ -50,7 +53,7 @@ impl ConcurrencyLimitLayer {
 }
 
 /// Limits how many calls with the same key are made at a time. See the [module](crate::limit).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeyedConcurrencyLimitLayer<Q: RequestKey<Key: LimitKey>> {
     gate: ConcurrencyGate<Q>,
 }
@@ -84,5 +87,13 @@ impl<Q: RequestKey<Key: LimitKey> + Clone, S> Layer<S> for KeyedConcurrencyLimit
 
     fn layer(&self, inner: S) -> Self::Service {
         Gated::new(self.gate.clone(), inner)
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey>> fmt::Debug for KeyedConcurrencyLimitLayer<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedConcurrencyLimitLayer")
+            .field("gate", &self.gate)
+            .finish()
     }
 }

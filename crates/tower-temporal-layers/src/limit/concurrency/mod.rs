@@ -3,11 +3,9 @@
 mod future;
 mod gate;
 mod layer;
-mod place;
 
 pub use self::{
     future::ConcurrencyGateFuture,
     gate::ConcurrencyGate,
     layer::{ConcurrencyLimitLayer, KeyedConcurrencyLimitLayer},
-    place::Place,
 };

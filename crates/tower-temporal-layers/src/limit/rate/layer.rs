@@ -1,9 +1,16 @@
 use super::{RateLimit, service::Limiter};
-use crate::limit::quota::{TokioClock, quota};
+use crate::limit::quota::quota;
 use std::{fmt, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
 /// Limits how often calls are made. See the [module](crate::limit).
+///
+/// A value, with its clones, is one limit for all that it is applied to: several workers are limited together. For a limit
+/// of each, give each a value of its own.
+///
+/// It counts a call before gates and policies are asked, wherever they are, and so also one that they refuse. To count none
+/// of those, use a [`KeyedRateLimitLayer`](super::KeyedRateLimitLayer) with the key [`EveryCall`](crate::key::EveryCall), inside
+/// of them.
 #[derive(Clone)]
 pub struct RateLimitLayer {
     limiter: Arc<Limiter>,
@@ -18,9 +25,8 @@ impl RateLimitLayer {
     /// If `calls` is zero, or `per` is less than a nanosecond for each.
     #[track_caller]
     pub fn new(calls: u32, per: Duration) -> Self {
-        let quota = quota(calls, per);
         Self {
-            limiter: Arc::new(Limiter::direct_with_clock(quota, TokioClock)),
+            limiter: Arc::new(Limiter::new(quota(calls, per))),
             sheds: false,
         }
     }

@@ -3,6 +3,7 @@
 mod future;
 mod keyed;
 mod layer;
+mod line;
 mod service;
 
 pub use self::{

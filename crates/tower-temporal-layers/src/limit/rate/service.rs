@@ -1,20 +1,40 @@
-use super::RateLimitFuture;
+use super::{
+    RateLimitFuture,
+    line::{InLine, Lines},
+};
 use crate::limit::quota::{TokioClock, overloaded, wait};
 use governor::{
-    RateLimiter,
+    Quota, RateLimiter,
     state::{InMemoryState, NotKeyed},
 };
 use std::{
     fmt, mem,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 use tower_temporal_core::{BoxError, Operation, Overloaded, Request};
 
-pub(super) type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock>;
+/// The rate that all services of a layer share, and who waits for it.
+pub(super) struct Limiter {
+    limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock>,
+    line: Lines<()>,
+}
+
+impl Limiter {
+    pub(super) fn new(quota: Quota) -> Self {
+        Self {
+            limiter: RateLimiter::direct_with_clock(quota, TokioClock),
+            line: Lines::new(quota),
+        }
+    }
+
+    /// Whether there is room now, and if not, how long to wait.
+    fn check(&self) -> Result<(), Duration> {
+        self.limiter.check().map_err(|not_until| wait(&not_until))
+    }
+}
 
 /// The service of [`RateLimitLayer`](super::RateLimitLayer).
 pub struct RateLimit<S> {
@@ -26,7 +46,7 @@ pub struct RateLimit<S> {
 
 enum State {
     Unasked,
-    Waiting(Pin<Box<Sleep>>),
+    Waiting(InLine<()>),
     Admitted,
     Refused(Overloaded),
 }
@@ -58,17 +78,16 @@ where
                 State::Unasked => {
                     // What is inside is asked first: a call that it has no room for takes none of the rate.
                     ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
-                    match self.limiter.check() {
+                    let limiter = &self.limiter;
+                    match limiter.line.pass(&(), || limiter.check()) {
                         Ok(()) => State::Admitted,
-                        Err(not_until) if self.sheds => {
-                            State::Refused(overloaded(wait(&not_until)))
-                        }
-                        Err(not_until) => State::Waiting(Box::pin(sleep(wait(&not_until)))),
+                        Err(wait) if self.sheds => State::Refused(overloaded(wait)),
+                        Err(_) => State::Waiting(limiter.line.join(())),
                     }
                 }
-                State::Waiting(sleep) => {
-                    ready!(sleep.as_mut().poll(cx));
-                    State::Unasked
+                State::Waiting(in_line) => {
+                    ready!(in_line.poll(cx, |()| self.limiter.check()));
+                    State::Admitted
                 }
                 State::Admitted => return self.inner.poll_ready(cx).map_err(Into::into),
                 State::Refused(_) => return Poll::Ready(Ok(())),
@@ -108,13 +127,14 @@ impl<S: fmt::Debug> fmt::Debug for RateLimit<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::limit::RateLimitLayer;
-    use std::time::Duration;
+    use crate::limit::{RateLimit, RateLimitLayer};
+    use std::{task::Poll, time::Duration};
     use tokio::time::Instant;
     use tower::ServiceBuilder;
     use tower_layer::Layer;
+    use tower_service::Service;
     use tower_temporal_core::{
-        ErrorKind, Overloaded, Request, Terminal, error,
+        BoxError, ErrorKind, Overloaded, Request, Terminal, error,
         probe::{self, ClientProbe, OtherProbe, ProbeError},
     };
     use tower_test::mock;
@@ -167,6 +187,85 @@ mod tests {
         tokio_test::assert_pending!(service.poll_ready());
         tokio::time::advance(SECOND).await;
         tokio_test::assert_ready_ok!(service.poll_ready());
+    }
+
+    /// A service of its own for each call, as an adapter has it.
+    struct Caller(mock::Spawn<RateLimit<Terminal>>);
+
+    impl Caller {
+        fn new(layer: &RateLimitLayer) -> Self {
+            Self(mock::Spawn::new(layer.layer(Terminal)))
+        }
+
+        fn asks(&mut self) -> Poll<Result<(), BoxError>> {
+            self.0.poll_ready::<Request<ClientProbe>>()
+        }
+
+        #[track_caller]
+        fn waits(mut self) -> Self {
+            tokio_test::assert_pending!(self.asks());
+            self
+        }
+
+        #[track_caller]
+        fn passes(&mut self) {
+            tokio_test::assert_ready_ok!(self.asks());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_are_woken_and_served_one_by_one_in_their_order() {
+        let layer = RateLimitLayer::new(1, SECOND);
+        Caller::new(&layer).passes();
+        let mut line = [(); 4].map(|()| Caller::new(&layer).waits());
+        for first in 0..line.len() {
+            tokio::time::advance(SECOND).await;
+            let woken = line[first..].iter().filter(|caller| caller.0.is_woken());
+            assert_eq!(woken.count(), 1, "the others' turn has not come");
+            line[first].passes();
+            if let Some(next) = line.get_mut(first + 1) {
+                assert!(next.0.is_woken(), "it is the next one's turn");
+                tokio_test::assert_pending!(next.asks());
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_does_not_overtake_those_who_wait() {
+        let layer = RateLimitLayer::new(1, SECOND);
+        Caller::new(&layer).passes();
+        let mut first = Caller::new(&layer).waits();
+        tokio::time::advance(SECOND).await;
+        let newcomer = Caller::new(&layer).waits();
+        let mut shed = layer.clone().shed().layer(Terminal);
+        std::future::poll_fn(|cx| Service::<Request<ClientProbe>>::poll_ready(&mut shed, cx))
+            .await
+            .unwrap();
+        let request = Request::<ClientProbe>::new(1.into(), ());
+        let error = shed.call(request).await.unwrap_err();
+        let overloaded: &Overloaded = error.downcast_ref().unwrap();
+        assert_eq!(overloaded.retry_after, Some(SECOND));
+
+        first.passes();
+        let mut newcomer = newcomer.waits();
+        tokio::time::advance(SECOND).await;
+        newcomer.passes();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_waiting_holds_up_nobody() {
+        let layer = RateLimitLayer::new(1, SECOND);
+        Caller::new(&layer).passes();
+        let [first, second, third] = [(); 3].map(|()| Caller::new(&layer).waits());
+        drop(second);
+        drop(first);
+        let mut third = third.waits();
+        tokio::time::advance(SECOND).await;
+        third.passes();
+        // Nor does one that has got through, and is not called.
+        let mut next = Caller::new(&layer).waits();
+        tokio::time::advance(SECOND).await;
+        next.passes();
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,32 +1,26 @@
 use super::gate::Limiter;
-use crate::limit::LimitKey;
-use pin_project_lite::pin_project;
+use crate::limit::{LimitKey, rate::line::InLine};
 use std::{
     fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
-use tokio::time::{Sleep, sleep};
 use tower_temporal_core::{BoxError, Overloaded};
 
-pin_project! {
-    /// Waits for the rate limit of a key.
-    #[must_use = "futures do nothing unless polled"]
-    pub struct RateGateFuture<K: LimitKey> {
-        #[pin]
-        state: State<K>,
-    }
+/// Waits for the rate limit of a key.
+#[must_use = "futures do nothing unless polled"]
+pub struct RateGateFuture<K: LimitKey> {
+    state: State<K>,
 }
 
-pin_project! {
-    #[project = StateProj]
-    enum State<K: LimitKey> {
-        Admitted,
-        Refused { error: Overloaded },
-        Waiting { key: K, limiter: Arc<Limiter<K>>, #[pin] sleep: Sleep },
-    }
+enum State<K: LimitKey> {
+    Admitted,
+    Refused(Overloaded),
+    Waiting {
+        limiter: Arc<Limiter<K>>,
+        in_line: InLine<K>,
+    },
 }
 
 impl<K: LimitKey> RateGateFuture<K> {
@@ -38,39 +32,33 @@ impl<K: LimitKey> RateGateFuture<K> {
 
     pub(super) const fn refused(error: Overloaded) -> Self {
         Self {
-            state: State::Refused { error },
+            state: State::Refused(error),
         }
     }
 
-    pub(super) fn waiting(key: K, limiter: Arc<Limiter<K>>, wait: Duration) -> Self {
+    pub(super) const fn waiting(limiter: Arc<Limiter<K>>, in_line: InLine<K>) -> Self {
         Self {
-            state: State::Waiting {
-                key,
-                limiter,
-                sleep: sleep(wait),
-            },
+            state: State::Waiting { limiter, in_line },
         }
     }
 }
 
+/// The key is not pinned.
+impl<K: LimitKey> Unpin for RateGateFuture<K> {}
+
 impl<K: LimitKey> Future for RateGateFuture<K> {
     type Output = Result<(), BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProj::Admitted => Poll::Ready(Ok(())),
-            StateProj::Refused { error } => Poll::Ready(Err((*error).into())),
-            StateProj::Waiting {
-                key,
-                limiter,
-                mut sleep,
-            } => loop {
-                ready!(sleep.as_mut().poll(cx));
-                match limiter.check(key) {
-                    Ok(()) => return Poll::Ready(Ok(())),
-                    Err(wait) => sleep.set(tokio::time::sleep(wait)),
-                }
-            },
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.state {
+            State::Admitted => Poll::Ready(Ok(())),
+            State::Refused(error) => Poll::Ready(Err((*error).into())),
+            State::Waiting { limiter, in_line } => {
+                ready!(in_line.poll(cx, |key| limiter.check(key)));
+                // It is the next one's turn now, and not when this is dropped.
+                self.state = State::Admitted;
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }

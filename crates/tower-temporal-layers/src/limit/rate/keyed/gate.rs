@@ -5,6 +5,7 @@ use crate::{
     limit::{
         LimitKey,
         quota::{TokioClock, overloaded, wait},
+        rate::line::Lines,
     },
 };
 use governor::{Quota, RateLimiter, state::keyed::HashMapStateStore};
@@ -51,10 +52,11 @@ impl<Q: RequestKey<Key: LimitKey>> Gate for RateGate<Q> {
         let Some(key) = self.key.key(request) else {
             return RateGateFuture::admitted();
         };
-        match self.limiter.check(&key) {
+        let limiter = &self.limiter;
+        match limiter.lines.pass(&key, || limiter.check(&key)) {
             Ok(()) => RateGateFuture::admitted(),
             Err(wait) if self.sheds => RateGateFuture::refused(overloaded(wait)),
-            Err(wait) => RateGateFuture::waiting(key, self.limiter.clone(), wait),
+            Err(_) => RateGateFuture::waiting(limiter.clone(), limiter.lines.join(key)),
         }
     }
 }
@@ -72,6 +74,7 @@ pub(super) struct Limiter<K: LimitKey> {
     limiter: RateLimiter<K, HashMapStateStore<K>, TokioClock>,
     /// After how many calls it looks for keys that are not in use. There are no more new keys than calls.
     sweeps_in: AtomicUsize,
+    lines: Lines<K>,
 }
 
 impl<K: LimitKey> Limiter<K> {
@@ -81,10 +84,11 @@ impl<K: LimitKey> Limiter<K> {
         Self {
             limiter: RateLimiter::hashmap_with_clock(quota, TokioClock),
             sweeps_in: AtomicUsize::new(Self::LEAST),
+            lines: Lines::new(quota),
         }
     }
 
-    /// Whether a call with `key` may be made now, and if not, how long it is to wait.
+    /// Whether there is room for `key` now, and if not, how long to wait.
     pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
         let checked = self.limiter.check_key(key);
         // Of those who count down together one comes to the end.
@@ -102,8 +106,9 @@ impl<K: LimitKey> Limiter<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CallInfo, gate::Gated, limit::quota::quota};
+    use crate::{CallInfo, gate::Gated, key::EveryCall, limit::quota::quota};
     use tokio::time::Instant;
+    use tokio_test::task::{Spawn, spawn};
     use tower_temporal_core::{
         Overloaded, Terminal,
         probe::{self, ClientProbe, OtherProbe, ProbeError},
@@ -146,6 +151,74 @@ mod tests {
         };
         let overloaded: &Overloaded = error.downcast_ref().unwrap();
         assert_eq!(overloaded.retry_after, Some(SECOND));
+    }
+
+    /// One that waits for the rate of its key.
+    #[track_caller]
+    fn waits<O: Operation<Input: From<u32>, Context = ()>, Q: RequestKey<Key: LimitKey>>(
+        gate: &RateGate<Q>,
+    ) -> Spawn<RateGateFuture<Q::Key>> {
+        let mut admission = spawn(gate.admit(&Request::<O>::new(1.into(), ())));
+        tokio_test::assert_pending!(admission.poll());
+        admission
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_are_woken_and_served_one_by_one_in_their_order() {
+        let gate = RateGate::new(quota(1, SECOND), EveryCall);
+        let request = Request::<ClientProbe>::new(1.into(), ());
+        gate.admit(&request).await.unwrap();
+        let mut line = [(); 4].map(|()| waits::<ClientProbe, _>(&gate));
+        for first in 0..line.len() {
+            tokio::time::advance(SECOND).await;
+            let woken = line[first..].iter().filter(|waiting| waiting.is_woken());
+            assert_eq!(woken.count(), 1, "the others' turn has not come");
+            tokio_test::assert_ready_ok!(line[first].poll());
+            if let Some(next) = line.get_mut(first + 1) {
+                assert!(next.is_woken(), "it is the next one's turn");
+                tokio_test::assert_pending!(next.poll());
+            }
+        }
+        assert_eq!(gate.limiter.lines.len(), 0, "nobody waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_does_not_overtake_those_who_wait_with_its_key() {
+        let gate = RateGate::new(quota(1, SECOND), |call: &CallInfo<'_>| Some(call.operation));
+        let shed = gate.clone().shed();
+        let request = Request::<ClientProbe>::new(1.into(), ());
+        gate.admit(&request).await.unwrap();
+        let mut first = waits::<ClientProbe, _>(&gate);
+        tokio::time::advance(SECOND).await;
+        let mut newcomer = waits::<ClientProbe, _>(&gate);
+        let error = shed.admit(&request).await.unwrap_err();
+        let overloaded: &Overloaded = error.downcast_ref().unwrap();
+        assert_eq!(overloaded.retry_after, Some(SECOND));
+        let other = Request::<OtherProbe>::new(1.into(), ());
+        gate.admit(&other).await.expect("it is of another line");
+
+        tokio_test::assert_ready_ok!(first.poll());
+        tokio_test::assert_pending!(newcomer.poll());
+        tokio::time::advance(SECOND).await;
+        tokio_test::assert_ready_ok!(newcomer.poll());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_waiting_holds_up_nobody() {
+        let gate = RateGate::new(quota(1, SECOND), EveryCall);
+        let request = Request::<ClientProbe>::new(1.into(), ());
+        gate.admit(&request).await.unwrap();
+        let [first, second, mut third] = [(); 3].map(|()| waits::<ClientProbe, _>(&gate));
+        drop(second);
+        drop(first);
+        assert!(third.is_woken());
+        tokio_test::assert_pending!(third.poll());
+        tokio::time::advance(SECOND).await;
+        tokio_test::assert_ready_ok!(third.poll());
+        // It is not dropped yet, and stands in nobody's way.
+        let last = waits::<ClientProbe, _>(&gate);
+        drop(last);
+        assert_eq!(gate.limiter.lines.len(), 0, "nobody waits");
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,11 +4,11 @@ use crate::{
     key::RequestKey,
     limit::{LimitKey, quota::quota},
 };
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use tower_layer::Layer;
 
 /// Limits how often calls with the same key are made. See the [module](crate::limit).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeyedRateLimitLayer<Q: RequestKey<Key: LimitKey>> {
     gate: RateGate<Q>,
 }
@@ -39,5 +39,13 @@ impl<Q: RequestKey<Key: LimitKey> + Clone, S> Layer<S> for KeyedRateLimitLayer<Q
 
     fn layer(&self, inner: S) -> Self::Service {
         Gated::new(self.gate.clone(), inner)
+    }
+}
+
+impl<Q: RequestKey<Key: LimitKey>> fmt::Debug for KeyedRateLimitLayer<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedRateLimitLayer")
+            .field("gate", &self.gate)
+            .finish()
     }
 }

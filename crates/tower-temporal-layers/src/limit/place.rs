@@ -1,10 +1,12 @@
-use crate::limit::LimitKey;
+use super::LimitKey;
 use std::{
     collections::HashMap,
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// The keys in use: one semaphore for each.
 pub(super) struct Keys<K>(Mutex<HashMap<K, Arc<Semaphore>>>);
@@ -34,6 +36,11 @@ impl<K: LimitKey> Keys<K> {
         }
     }
 
+    /// Whether anybody has a place with `key`, or waits for one.
+    pub(super) fn is_in_use(&self, key: &K) -> bool {
+        self.lock().contains_key(key)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Semaphore>>> {
         // A panic while it was held was one in a key's `Eq` or `Hash`, which has left the map as it was.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -56,12 +63,23 @@ pub struct Place<K: LimitKey> {
 }
 
 impl<K: LimitKey> Place<K> {
-    pub(super) fn semaphore(&self) -> Arc<Semaphore> {
-        self.semaphore.clone().expect("it is there until the drop")
+    /// Takes a permit if there is one, and nobody waits for it.
+    pub(super) fn take(mut self) -> Result<Self, Self> {
+        match self.semaphore().try_acquire_owned() {
+            Ok(permit) => {
+                self.permit = Some(permit);
+                Ok(self)
+            }
+            Err(_) => Err(self),
+        }
     }
 
-    pub(super) fn permit(&mut self, permit: OwnedSemaphorePermit) {
-        self.permit = Some(permit);
+    pub(super) const fn key(&self) -> &K {
+        &self.key
+    }
+
+    fn semaphore(&self) -> Arc<Semaphore> {
+        self.semaphore.clone().expect("it is there until the drop")
     }
 }
 
@@ -85,5 +103,28 @@ impl<K: LimitKey> fmt::Debug for Place<K> {
         f.debug_struct("Place")
             .field("permit", &self.permit.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// Waits for the permit of a place. Those who wait are served in their order.
+pub(super) struct Acquire<K: LimitKey> {
+    // Before the place, which counts who holds the semaphore.
+    permit: Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send + Sync>>,
+    place: Option<Place<K>>,
+}
+
+impl<K: LimitKey> Acquire<K> {
+    pub(super) fn new(place: Place<K>) -> Self {
+        Self {
+            permit: Box::pin(place.semaphore().acquire_owned()),
+            place: Some(place),
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Place<K>> {
+        let permit = ready!(self.permit.as_mut().poll(cx)).expect("it is never closed");
+        let mut place = self.place.take().expect("it is not polled when done");
+        place.permit = Some(permit);
+        Poll::Ready(place)
     }
 }
