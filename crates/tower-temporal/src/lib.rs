@@ -98,9 +98,9 @@
 //! 2. `PropagationLayer`: what asks who calls is inside of it;
 //! 3. `AuditLayer`: it records refusals too;
 //! 4. `MapErrorLayer`, then `CatchPanicLayer`;
-//! 5. `TimeoutLayer`: waiting for a limit counts;
-//! 6. `AuthorizeLayer`, `ValidateLayer`;
-//! 7. limits, those by a key outside of those for all;
+//! 5. `AuthorizeLayer`, `ValidateLayer`;
+//! 6. `TimeoutLayer`: waiting for a limit counts, and what is refused outside of it takes no place in one;
+//! 7. `AsyncAuthorizeLayer`, then limits, those by a key outside of those for all (`limit` says more of that);
 //! 8. `DedupLayer`.
 //!
 //! # What goes where
