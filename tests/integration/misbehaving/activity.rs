@@ -6,7 +6,13 @@ use crate::{
     support::{client, history, patiently, unique, with_worker},
 };
 use futures::future::pending;
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
 use temporalio_client::{
     Client, WorkflowGetResultOptions, WorkflowStartOptions, errors::WorkflowGetResultError,
 };
@@ -16,7 +22,7 @@ use temporalio_sdk::{
     activities::{ActivityContext, ActivityError},
     runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
 };
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_temporal::{
     Interceptors,
     activity::ExecuteActivity,
@@ -168,6 +174,49 @@ async fn a_panic_fails_the_attempt() {
         );
         assert_first_attempt_fails(inbound(layer), false, 0, &failure).await;
     }
+}
+
+/// A service that can't be cloned the first time.
+struct Brittle<S> {
+    inner: S,
+    is_cloned: Arc<AtomicBool>,
+}
+
+impl<S: Clone> Clone for Brittle<S> {
+    fn clone(&self) -> Self {
+        assert!(
+            self.is_cloned.swap(true, Ordering::SeqCst),
+            "it breaks, as the test wants"
+        );
+        Self {
+            inner: self.inner.clone(),
+            is_cloned: self.is_cloned.clone(),
+        }
+    }
+}
+
+impl<R, S: Service<R>> Service<R> for Brittle<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        self.inner.call(request)
+    }
+}
+
+#[tokio::test]
+async fn a_panic_where_the_stack_is_cloned_fails_the_attempt() {
+    let layer = layer_fn(|inner| Brittle {
+        inner,
+        is_cloned: Arc::default(),
+    });
+    let failure = "Activity function panicked: it breaks, as the test wants";
+    assert_first_attempt_fails(inbound(layer), false, 0, failure).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 use super::{ActivityInboundService, ExecuteActivity, ExecuteActivityError, OutboundStack};
 use futures_util::TryFutureExt;
-use std::fmt;
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+};
 use temporalio_sdk::interceptors::{
     ActivityInboundInterceptor, ExecuteActivityInput, ExecuteActivityOutput, Next,
 };
@@ -63,14 +66,15 @@ impl<S: ActivityInboundService> ActivityInboundInterceptor for Interceptor<S> {
             .outbound
             .clone()
             .map(|outbound| (outbound, input.activity_info().clone()));
-        // The stack is cloned when it is polled: a panic in a layer's `clone` is caught by the SDK there, and here it would
-        // take the worker's slot with it.
-        let call = async {
-            let call = Call::<ExecuteActivity, _, _>::new(self.stack.get(), input, (), |input| {
-                next.run(input).map_err(ExecuteActivityError)
-            });
-            call.await.map_err(|error| error.0)
+        let stack = match panic::catch_unwind(AssertUnwindSafe(|| self.stack.get())) {
+            Ok(stack) => stack,
+            // The SDK catches a panic of the future. One of what makes the future would take the worker's slot with it.
+            Err(panicked) => return Box::pin(async { panic::resume_unwind(panicked) }),
         };
+        let call = Call::<ExecuteActivity, _, _>::new(stack, input, (), |input| {
+            next.run(input).map_err(ExecuteActivityError)
+        })
+        .map_err(|error| error.0);
         match outbound {
             Some((outbound, info)) => Box::pin(outbound.run(info, call)),
             None => Box::pin(call),
