@@ -482,15 +482,18 @@ mod tests {
         assert_eq!(output.unwrap(), 7);
     }
 
-    /// The layer waits a while in the caller's task, and gives the call to another then.
+    /// The layer sets a value, waits a while in the caller's task, and gives the call to another then.
     #[tokio::test]
     async fn a_value_stays_set_for_a_call_that_moves_to_another_task_half_way() {
         let layer = from_fn(
             async |request: Request<ClientProbe>, next: Next<ClientProbe>| {
-                let mut call = Box::pin(next.run(request));
-                let first = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx)));
-                assert!(first.await.is_pending());
-                tokio::spawn(call).await.unwrap()
+                let call = async {
+                    let mut call = Box::pin(next.run(request));
+                    let first = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx)));
+                    assert!(first.await.is_pending());
+                    tokio::spawn(call).await.unwrap()
+                };
+                UserId::scope(7, call).await
             },
         );
         let stack = ServiceBuilder::new().layer(layer).service(Terminal);
@@ -500,7 +503,7 @@ mod tests {
                 user(input)
             })
         });
-        assert_eq!(UserId::scope(7, call).await.unwrap(), 7);
+        assert_eq!(call.await.unwrap(), 7);
     }
 
     #[tokio::test]
