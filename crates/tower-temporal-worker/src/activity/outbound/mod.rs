@@ -185,12 +185,7 @@ impl OutboundStack {
 
     /// Runs an activity with this stack for its own calls. Where another stack is around it already, that one comes after this.
     pub(super) async fn run<F: Future>(self, info: ActivityInfo, activity: F) -> F::Output {
-        let running = Running::new(Current {
-            outer: Current::of(&info),
-            stack: self,
-            info: Arc::new(info),
-            context: OnceLock::new(),
-        });
+        let running = Running::new(self, info);
         CURRENT.scope(running.current.clone(), activity).await
     }
 }
@@ -226,9 +221,8 @@ impl<S: ActivityOutboundService> Calls for SharedStack<S> {
         context: ActivityContext,
         outer: Option<Arc<Current>>,
     ) -> BoxFuture<'static, Result<(), OutboundError>> {
-        let stack = self.get();
         Box::pin(Call::<Heartbeat, _, _>::new(
-            stack,
+            self.get(),
             input,
             (),
             |input: HeartbeatInput| match outer {
@@ -326,17 +320,29 @@ struct Running {
 }
 
 impl Running {
-    fn new(current: Current) -> Self {
-        let key = Key::new(&current.info);
-        let current = Arc::new(current);
-        lock(&RUNNING).insert(key.clone(), Arc::downgrade(&current));
+    /// If it runs already, with the stack of an interceptor around this one, that is the outer one.
+    fn new(stack: OutboundStack, info: ActivityInfo) -> Self {
+        let key = Key::new(&info);
+        let mut running = lock(&RUNNING);
+        let current = Arc::new(Current {
+            outer: running.get(&key).and_then(Weak::upgrade),
+            stack,
+            info: Arc::new(info),
+            context: OnceLock::new(),
+        });
+        running.insert(key.clone(), Arc::downgrade(&current));
+        drop(running);
         Self { key, current }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        lock(&RUNNING).remove(&self.key);
+        let mut running = lock(&RUNNING);
+        match &self.current.outer {
+            Some(outer) => running.insert(self.key.clone(), Arc::downgrade(outer)),
+            None => running.remove(&self.key),
+        };
     }
 }
 
