@@ -380,6 +380,11 @@ impl Case for Pause {
             .unpause(None::<String>, UnpauseScheduleOptions::default())
             .await
             .unwrap();
+        eventually("the schedule runs", async || {
+            let is = find(&two.client, &two.first).await?;
+            (!is.paused()).then_some(())
+        })
+        .await;
     }
 
     async fn call(two: &Two, client: &Client) -> Outcome<Self> {

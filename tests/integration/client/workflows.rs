@@ -475,6 +475,7 @@ impl Case for Query {
     const NEEDS_WORKER: bool = true;
     const CHANGES: bool = false;
 
+    /// Signals, and waits until they are handled: beside a task, the server has them in no history yet.
     async fn prepare(workflow: &Running) {
         let handle = workflow.handle(&workflow.client);
         for item in ["apple", "pear"] {
@@ -484,6 +485,11 @@ impl Case for Query {
                 .await
                 .unwrap();
         }
+        eventually("both signals are handled", async || {
+            let items = items(&workflow.client, &workflow.id).await;
+            (items == ["apple", "pear"]).then_some(())
+        })
+        .await;
     }
 
     fn target(workflow: &Running) -> Target<'_> {
