@@ -202,6 +202,7 @@ where
 {
     type Output = Result<O::Output, O::Error>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match self.as_mut().project() {

@@ -22,7 +22,10 @@ use std::{
     any::Any,
     cell::{Cell, RefCell},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -49,12 +52,17 @@ impl<'a> Frame<'a> {
 
 /// A host, whatever its types.
 trait Drive {
-    /// [`Host::run`], with an `input` that is an `Option<I>`, and a `result` that is an `Option<R>`.
+    /// [`Host::run`], with an `input` that is an `Option<I>`, and a `result` that is a `Poll<R>`.
     fn drive(&self, cx: &mut Context<'_>, input: &mut dyn Any, result: &mut dyn Any) -> bool;
 }
 
 /// Where host and guest meet.
-pub(crate) struct Slot<I, R>(Mutex<State<I, R>>);
+pub(crate) struct Slot<I, R> {
+    /// Whether a guest has asked: the first one to do so is served. It is beside the lock, which a guest that finds its
+    /// host does without.
+    is_claimed: AtomicBool,
+    state: Mutex<State<I, R>>,
+}
 
 struct State<I, R> {
     phase: Phase,
@@ -81,12 +89,10 @@ struct Left<I, R> {
 
 #[derive(Clone, Copy)]
 enum Phase {
-    /// No guest has asked yet.
-    Open,
+    /// No guest has asked yet, or the host has the input.
+    Begun,
     /// A guest out of reach has left the input.
     Handed,
-    /// The host has taken the input.
-    Running,
     /// The host has left the result.
     Done,
     /// The guest has taken the result, or was dropped.
@@ -120,31 +126,29 @@ impl Refusal {
 impl<I, R> Slot<I, R> {
     #[inline]
     pub(crate) fn new(wakes: bool) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
-            phase: Phase::Open,
-            wakes,
-            keeps: false,
-            is_remote: false,
-            host: None,
-            left: None,
-        })))
+        Arc::new(Self {
+            is_claimed: AtomicBool::new(false),
+            state: Mutex::new(State {
+                phase: Phase::Begun,
+                wakes,
+                keeps: false,
+                is_remote: false,
+                host: None,
+                left: None,
+            }),
+        })
     }
 
     // Nothing can panic while the lock is held.
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State<I, R>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first guest to ask is the one.
+    /// The first guest to ask is the one. What it does next is ordered by the lock, or on one thread.
     #[inline]
     fn claim(&self) -> bool {
-        let mut state = self.lock();
-        let is_first = matches!(state.phase, Phase::Open);
-        if is_first {
-            state.phase = Phase::Running;
-        }
-        is_first
+        !self.is_claimed.swap(true, Ordering::Relaxed)
     }
 
     /// What a guest out of reach has left.
@@ -153,7 +157,7 @@ impl<I, R> Slot<I, R> {
         let Phase::Handed = state.phase else {
             return None;
         };
-        state.phase = Phase::Running;
+        state.phase = Phase::Begun;
         state.left.as_mut()?.input.take()
     }
 
@@ -290,14 +294,14 @@ impl<I, R> Guest<I, R> {
         };
         let mut state = slot.lock();
         if self.parcel.input.is_some() {
-            match state.phase {
-                Phase::Open => {
-                    state.phase = Phase::Handed;
-                    state.left().input = self.parcel.input.take();
-                }
-                Phase::Closed => return Poll::Ready(Err(Refusal::Gone)),
-                _ => return Poll::Ready(Err(Refusal::Twice)),
+            if let Phase::Closed = state.phase {
+                return Poll::Ready(Err(Refusal::Gone));
             }
+            if !slot.claim() {
+                return Poll::Ready(Err(Refusal::Twice));
+            }
+            state.phase = Phase::Handed;
+            state.left().input = self.parcel.input.take();
         }
         match state.phase {
             Phase::Done => {
@@ -339,13 +343,13 @@ impl<I: 'static, R: 'static> Future for Guest<I, R> {
             && LENT.is_set()
         {
             let slot = slot.id();
-            let mut result = None;
+            let mut result = Poll::Pending;
             in_place = LENT.with(|frame| {
                 frame
                     .find(slot)
                     .is_some_and(|host| host.drive(cx, &mut this.parcel.input, &mut result))
             });
-            if let Some(result) = result {
+            if let Poll::Ready(result) = result {
                 this.parcel.slot = None;
                 return Poll::Ready(Ok(result));
             }
@@ -373,9 +377,12 @@ impl<I, R> Slot<I, R> {
         let mut state = self.lock();
         state.phase = match state.phase {
             // As if it had never been there.
-            Phase::Handed => Phase::Open,
-            Phase::Running | Phase::Done => Phase::Gone,
-            Phase::Open | Phase::Gone | Phase::Closed => return,
+            Phase::Handed => {
+                self.is_claimed.store(false, Ordering::Relaxed);
+                Phase::Begun
+            }
+            Phase::Begun | Phase::Done => Phase::Gone,
+            Phase::Gone | Phase::Closed => return,
         };
         state.is_remote = false;
         let keeps = state.keeps;
@@ -459,7 +466,7 @@ where
     ///
     /// `false`: there is nothing to run, or it is running already, further up the stack.
     #[inline]
-    fn run(&self, cx: &mut Context<'_>, offered: &mut Option<I>, result: &mut Option<R>) -> bool {
+    fn run(&self, cx: &mut Context<'_>, offered: &mut Option<I>, result: &mut Poll<R>) -> bool {
         let Ok(mut running) = self.running.try_borrow_mut() else {
             return false;
         };
@@ -477,8 +484,8 @@ where
         let Some(future) = &mut *running else {
             return false;
         };
-        if let Poll::Ready(value) = Pin::new(future).poll(cx) {
-            *result = Some(value);
+        *result = Pin::new(future).poll(cx);
+        if result.is_ready() {
             *running = None;
         }
         true
@@ -490,7 +497,7 @@ where
         let values = {
             let mut state = self.slot.lock();
             match state.phase {
-                Phase::Handed | Phase::Running if state.is_remote => {}
+                Phase::Handed | Phase::Begun if state.is_remote => {}
                 Phase::Gone => {
                     drop(state);
                     self.running.replace(None);
@@ -504,15 +511,16 @@ where
             state.wait(cx);
             state.left.as_ref().and_then(|left| left.values.clone())
         };
-        let mut result = None;
+        let mut result = Poll::Pending;
         Values::enter(values.as_ref(), || self.run(cx, &mut None, &mut result));
-        if result.is_none() {
+        let Poll::Ready(result) = result else {
             return false;
-        }
+        };
+        let mut abandoned = Some(result);
         let mut state = self.slot.lock();
-        if let Phase::Running = state.phase {
+        if let Phase::Begun = state.phase {
             state.phase = Phase::Done;
-            state.left().result = result.take();
+            state.left().result = abandoned.take();
         }
         let guest = state.take_guest();
         drop(state);
@@ -559,7 +567,7 @@ impl<I, R> Slot<I, R> {
                 .left
                 .as_mut()
                 .map(|left| (left.input.take(), left.result.take())),
-            Phase::Open | Phase::Running | Phase::Gone | Phase::Closed => None,
+            Phase::Begun | Phase::Gone | Phase::Closed => None,
         };
         state.phase = Phase::Closed;
         let guest = state.take_guest();
@@ -767,6 +775,23 @@ mod tests {
         );
         assert_eq!(meeting.await, (Ok(2), Err(Refusal::Twice)));
         assert_eq!(guest(&slot, 1).await, Err(Refusal::Gone));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_guests_that_ask_at_once_from_several_threads_one_is_served() {
+        for _ in 0..500 {
+            let slot = Slot::new(true);
+            let [here, there, elsewhere] = [1; 3].map(|input| guest(&slot, input));
+            let stack = async move {
+                let (there, elsewhere) = (tokio::spawn(there), tokio::spawn(elsewhere));
+                [here.await, there.await.unwrap(), elsewhere.await.unwrap()]
+            };
+            let meeting = Rendezvous::new(slot, stack, |input: u32| ready(input + 1));
+            let answers = meeting.await;
+            let count = |answer| answers.iter().filter(|is| **is == answer).count();
+            assert_eq!(count(Ok(2)), 1, "{answers:?}");
+            assert_eq!(count(Err(Refusal::Twice)), 2, "{answers:?}");
+        }
     }
 
     #[tokio::test]

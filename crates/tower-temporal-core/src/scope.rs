@@ -251,7 +251,11 @@ struct Value {
 
 impl Values {
     /// What the current task has.
-    pub(crate) fn current() -> Option<Self> {
+    ///
+    /// With this ABI a call can't unwind, as this one never does: the compiler keeps no copy of a request for the case that
+    /// it did.
+    #[allow(improper_ctypes_definitions, reason = "only Rust calls it")]
+    pub(crate) extern "C" fn current() -> Option<Self> {
         VALUES.try_with(Self::clone).ok()
     }
 
