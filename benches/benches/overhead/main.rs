@@ -60,5 +60,5 @@ fn instructions(cases: &[Case]) -> Result<Option<Vec<f64>>> {
         program.args([UNDER_CALLGRIND, &case.to_string()]);
         program
     };
-    callgrind::count(program, cases.len())
+    callgrind::count(program, cases)
 }
