@@ -21,6 +21,7 @@ use scoped_tls_hkt::scoped_thread_local;
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    mem,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -139,7 +140,7 @@ impl<I, R> Slot<I, R> {
         })
     }
 
-    // Nothing can panic while the lock is held.
+    // What can panic while the lock is held is a destructor of what was left, and then the state is whole.
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State<I, R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -151,14 +152,8 @@ impl<I, R> Slot<I, R> {
         !self.is_claimed.swap(true, Ordering::Relaxed)
     }
 
-    /// What a guest out of reach has left.
-    fn take_handed(&self) -> Option<I> {
-        let mut state = self.lock();
-        let Phase::Handed = state.phase else {
-            return None;
-        };
-        state.phase = Phase::Begun;
-        state.left.as_mut()?.input.take()
+    fn is_claimed(&self) -> bool {
+        self.is_claimed.load(Ordering::Relaxed)
     }
 
     /// Keeps the input if it is dropped before the host has it, for [`take_kept`](Self::take_kept).
@@ -166,15 +161,19 @@ impl<I, R> Slot<I, R> {
         self.lock().keeps = true;
     }
 
-    /// The input that was dropped on its way and kept.
+    /// The input that was dropped on its way and kept, unless another has arrived.
     pub(crate) fn take_kept(&self) -> Option<I> {
-        self.lock().left.as_mut()?.input.take()
+        let mut state = self.lock();
+        if self.is_claimed() {
+            return None;
+        }
+        state.left.as_mut()?.input.take()
     }
 
     #[cold]
     fn give_back(&self, input: I) {
         let mut state = self.lock();
-        let abandoned = if state.keeps {
+        let abandoned = if state.keeps && !self.is_claimed() {
             state.left().input.replace(input)
         } else {
             Some(input)
@@ -189,6 +188,15 @@ impl<I, R> Slot<I, R> {
 }
 
 impl<I, R> State<I, R> {
+    /// What a guest out of reach has left.
+    fn take_handed(&mut self) -> Option<I> {
+        let Phase::Handed = self.phase else {
+            return None;
+        };
+        self.phase = Phase::Begun;
+        self.left.as_mut()?.input.take()
+    }
+
     #[cold]
     fn left(&mut self) -> &mut Left<I, R> {
         self.left.get_or_insert_with(|| {
@@ -317,12 +325,14 @@ impl<I, R> Guest<I, R> {
                 Poll::Ready(Err(Refusal::Gone))
             }
             _ => {
-                state.is_remote = !in_place;
+                let was_remote = mem::replace(&mut state.is_remote, !in_place);
                 if !in_place && state.wakes {
                     let left = state.left();
                     left.guest = Some(cx.waker().clone());
                     left.values = values.or(left.values.take());
-                    let host = state.host.take();
+                    // Once it knows, it looks after the continuation. It may share its task with this guest, which one that is
+                    // woken each time would poll for ever.
+                    let host = if was_remote { None } else { state.host.take() };
                     drop(state);
                     wake(host);
                 }
@@ -388,7 +398,7 @@ impl<I, R> Slot<I, R> {
         let keeps = state.keeps;
         let abandoned = state.left.as_mut().map(|left| {
             let input = if keeps { None } else { left.input.take() };
-            (input, left.result.take())
+            (input, left.result.take(), left.values.take())
         });
         // The host drops the continuation: after this poll, or when it is woken.
         let host = state.host.take();
@@ -474,14 +484,29 @@ where
             if !self.slot.claim() {
                 return false;
             }
-            *running = self.step.take().map(|step| step.start(offered));
-        } else if running.is_none() {
-            let mut handed = self.slot.take_handed();
-            if handed.is_some() {
-                *running = self.step.take().map(|step| step.start(&mut handed));
-            }
+            self.go_on(cx, &mut running, offered, result)
+        } else {
+            let mut handed = match *running {
+                Some(_) => None,
+                None => self.slot.lock().take_handed(),
+            };
+            self.go_on(cx, &mut running, &mut handed, result)
         }
-        let Some(future) = &mut *running else {
+    }
+
+    /// Starts the continuation if there is an `input`, and polls it if it runs.
+    #[inline]
+    fn go_on(
+        &self,
+        cx: &mut Context<'_>,
+        running: &mut Option<N::Future>,
+        input: &mut Option<I>,
+        result: &mut Poll<R>,
+    ) -> bool {
+        if input.is_some() {
+            *running = self.step.take().map(|step| step.start(input));
+        }
+        let Some(future) = running else {
             return false;
         };
         *result = Pin::new(future).poll(cx);
@@ -494,7 +519,7 @@ where
     /// Looks after a guest that could not run the continuation in place, once the stack itself can't go on.
     /// Says whether there is something new for the stack.
     fn attend(&self, cx: &mut Context<'_>) -> bool {
-        let values = {
+        let (values, mut handed) = {
             let mut state = self.slot.lock();
             match state.phase {
                 Phase::Handed | Phase::Begun if state.is_remote => {}
@@ -509,10 +534,14 @@ where
                 }
             }
             state.wait(cx);
-            state.left.as_ref().and_then(|left| left.values.clone())
+            let values = state.left.as_ref().and_then(|left| left.values.clone());
+            (values, state.take_handed())
         };
         let mut result = Poll::Pending;
-        Values::enter(values.as_ref(), || self.run(cx, &mut None, &mut result));
+        Values::enter(values.as_ref(), || {
+            let mut running = self.running.borrow_mut();
+            self.go_on(cx, &mut running, &mut handed, &mut result)
+        });
         let Poll::Ready(result) = result else {
             return false;
         };
@@ -638,6 +667,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ContextKey;
     use std::{
         future::{pending, ready},
         sync::atomic::{AtomicUsize, Ordering},
@@ -735,6 +765,49 @@ mod tests {
             let woken = wakes.0.load(Ordering::SeqCst);
             assert_eq!(woken, if has_wakers { 2 } else { 0 });
         }
+    }
+
+    #[test]
+    fn a_guest_that_is_polled_again_does_not_wake_its_host_again() {
+        let wakes = Arc::new(CountWakes::default());
+        let waker = wakes.clone().into();
+        let mut cx = Context::from_waker(&waker);
+        let slot = Slot::new(true);
+        let mut guest = guest(&slot, 1);
+        let mut host = Box::pin(Meeting::new(slot, pending::<()>(), |_| pending::<u32>()));
+        assert!(host.as_mut().poll(&mut cx).is_pending());
+        for _ in 0..3 {
+            assert!(Pin::new(&mut guest).poll(&mut cx).is_pending());
+            assert!(host.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn the_values_of_a_guest_that_has_left_are_not_those_of_the_next() {
+        struct Key;
+        impl ContextKey for Key {
+            type Value = u32;
+            const HEADER: &'static str = "key";
+        }
+
+        let slot = Slot::new(true);
+        let mut first = guest(&slot, 1);
+        let second = guest(&slot, 2);
+        let polled = futures_poll_once(&mut first);
+        assert!(Key::scope(7, polled).await.is_pending());
+        drop(first);
+        let seen = Arc::new(Mutex::new(None));
+        let step = {
+            let seen = seen.clone();
+            move |input: u32| {
+                *seen.lock().unwrap() = Some(Key::current());
+                ready(input)
+            }
+        };
+        let stack = async move { tokio::spawn(second).await.unwrap() };
+        assert_eq!(Rendezvous::new(slot, stack, step).await, Ok(2));
+        assert_eq!(*seen.lock().unwrap(), Some(None));
     }
 
     #[tokio::test]

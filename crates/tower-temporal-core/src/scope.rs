@@ -246,7 +246,7 @@ struct Value {
     /// What was set where the value was.
     made_in: Option<Values>,
     /// What was set where the scope was entered, if that was elsewhere.
-    entered_in: OnceLock<Values>,
+    entered_in: OnceLock<Option<Values>>,
 }
 
 impl Values {
@@ -271,15 +271,15 @@ impl Values {
         Self(Arc::new(Value {
             key: TypeId::of::<K>(),
             value,
-            made_in: Self::current().and_then(Self::without::<K>),
+            made_in: Self::current().and_then(|values| values.without(TypeId::of::<K>())),
             entered_in: OnceLock::new(),
         }))
     }
 
-    /// These values but for those of `K`, which one that is set now hides. A task that spawns the next in such a scope, and that
+    /// These values but for those of `key`, which one that is set now hides. A task that spawns the next in such a scope, and that
     /// one the next, would else keep all of them.
-    fn without<K: ContextKey>(self) -> Option<Self> {
-        let is_other = |values: &&Self| values.0.key != TypeId::of::<K>();
+    fn without(self, key: TypeId) -> Option<Self> {
+        let is_other = |values: &&Self| values.0.key != key;
         if self.list().all(|values| is_other(&values)) {
             return Some(self);
         }
@@ -297,7 +297,8 @@ impl Values {
     /// From the innermost outwards.
     fn list(&self) -> impl Iterator<Item = &Self> {
         successors(Some(self), |Self(entry)| {
-            entry.entered_in.get().or(entry.made_in.as_ref())
+            let surroundings = entry.entered_in.get().unwrap_or(&entry.made_in);
+            surroundings.as_ref()
         })
     }
 
@@ -305,7 +306,7 @@ impl Values {
     fn settle(&self) {
         if let Some(current) = Self::current() {
             // It is entered once; a second time would change nothing.
-            let _ = self.0.entered_in.set(current);
+            let _ = self.0.entered_in.set(current.without(self.0.key));
         }
     }
 
@@ -364,28 +365,39 @@ mod tests {
 
     #[tokio::test]
     async fn a_value_that_nobody_can_read_any_more_is_not_kept() {
-        struct C;
-        impl ContextKey for C {
+        struct Outer;
+        impl ContextKey for Outer {
             type Value = Arc<()>;
-            const HEADER: &'static str = "c";
+            const HEADER: &'static str = "outer";
         }
 
-        fn next(left: u32, first: Arc<()>) -> tokio::task::JoinHandle<usize> {
-            tokio::spawn(C::scope(Arc::new(()), async move {
-                B::scope(left, async move {
-                    match left {
-                        0 => Arc::strong_count(&first),
-                        _ => next(left - 1, first).await.unwrap(),
-                    }
-                })
-                .await
-            }))
+        struct Inner;
+        impl ContextKey for Inner {
+            type Value = Arc<()>;
+            const HEADER: &'static str = "inner";
         }
 
-        let first = Arc::new(());
-        let task = C::sync_scope(first.clone(), || next(3, first.clone()));
-        drop(first);
-        assert_eq!(task.await.unwrap(), 1);
+        type Counts = tokio::sync::oneshot::Sender<[usize; 2]>;
+
+        /// Each task spawns the next and is over, so that only what the last one has is left.
+        fn spawn(left: u32, first: [Arc<()>; 2], counts: Counts) {
+            let inner = Inner::scope(Arc::new(()), async move {
+                match left {
+                    0 => counts
+                        .send(first.each_ref().map(Arc::strong_count))
+                        .unwrap(),
+                    _ => spawn(left - 1, first, counts),
+                }
+            });
+            tokio::spawn(Outer::scope(Arc::new(()), inner));
+        }
+
+        let (send, counts) = tokio::sync::oneshot::channel();
+        let [outer, inner] = [Arc::new(()), Arc::new(())];
+        Outer::sync_scope(outer.clone(), || {
+            Inner::sync_scope(inner.clone(), || spawn(3, [outer, inner], send));
+        });
+        assert_eq!(counts.await.unwrap(), [1, 1]);
     }
 
     fn request() -> Request<ClientProbe> {
