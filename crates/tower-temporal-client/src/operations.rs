@@ -292,6 +292,10 @@ fn run<'a>(workflow_id: &'a str, run_id: &'a str) -> Target<'a> {
 }
 
 pub(crate) fn limit(rpc_options: &mut RpcOptions, timeout: Duration) {
+    // tonic panics where eight digits of hours are not enough.
+    const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+    let timeout = timeout.min(LONGEST);
     let limit = &mut rpc_options.timeout;
     *limit = Some(limit.map_or(timeout, |limit| limit.min(timeout)));
 }
@@ -334,6 +338,18 @@ mod tests {
     use super::*;
     use tonic::{Code, Status};
     use tower_temporal_core::{Ending, ErrorKind, error};
+
+    #[test]
+    fn a_limit_is_one_that_can_be_sent() {
+        let mut options = RpcOptions::default();
+        limit(&mut options, Duration::MAX);
+        let mut request = tonic::Request::new(());
+        // It panics where it can't be.
+        request.set_timeout(options.timeout.expect("there is a limit"));
+        limit(&mut options, Duration::from_secs(5));
+        limit(&mut options, Duration::from_secs(9));
+        assert_eq!(options.timeout, Some(Duration::from_secs(5)));
+    }
 
     #[test]
     fn the_status_in_an_error_is_found_though_it_is_no_source() {

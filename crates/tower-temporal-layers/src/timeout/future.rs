@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{timeout::error::Elapsed, util::Oneshot};
 use tower_service::Service;
 use tower_temporal_core::{BoxError, Operation, Request, error};
@@ -21,6 +21,8 @@ pin_project! {
         // It waits until what is inside is ready, and calls it then: both take of the time.
         #[pin]
         inner: Oneshot<S, Request<O>>,
+        due: Option<Instant>,
+        // Once it is waited for.
         #[pin]
         sleep: Option<Sleep>,
     }
@@ -34,7 +36,8 @@ where
     pub(super) fn new(inner: S, request: Request<O>, limit: Option<Duration>) -> Self {
         Self {
             inner: Oneshot::new(inner, request),
-            sleep: limit.map(sleep),
+            due: limit.and_then(|limit| Instant::now().checked_add(limit)),
+            sleep: None,
         }
     }
 }
@@ -48,10 +51,20 @@ where
     type Output = Result<S::Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        let due = *this.due;
         if let Poll::Ready(result) = this.inner.poll(cx) {
-            let due = this.sleep.as_pin_mut().map(|sleep| sleep.deadline());
             return Poll::Ready(result.map_err(|error| in_time::<O>(error.into(), due)));
+        }
+        let Some(due) = due else {
+            return Poll::Pending;
+        };
+        // A call that has used up its task's budget leaves none to the timer, each time: so the clock is asked too.
+        if due <= Instant::now() {
+            return Poll::Ready(Err(Elapsed::new().into()));
+        }
+        if this.sleep.is_none() {
+            this.sleep.set(Some(sleep_until(due)));
         }
         match this.sleep.as_pin_mut() {
             Some(sleep) => sleep.poll(cx).map(|()| Err(Elapsed::new().into())),

@@ -233,12 +233,29 @@ mod tests {
         assert_about(time_of(layer, input).await, 60 * SECOND);
     }
 
+    #[tokio::test]
+    async fn a_call_that_leaves_its_task_no_budget_is_ended_too() {
+        let stack = TimeoutLayer::new(SECOND / 20).layer(Terminal);
+        let call = Call::<Timed, _, _>::new(stack, Input::default(), (), |_| {
+            Box::pin(async {
+                loop {
+                    tokio::task::coop::consume_budget().await;
+                }
+            })
+        });
+        let call = tokio::time::timeout(20 * SECOND, call);
+        let error = call.await.expect("the call is ended").unwrap_err();
+        assert_eq!(Timed::kind(&error), ErrorKind::DeadlineExceeded);
+    }
+
     #[test]
-    fn a_call_without_a_limit_needs_no_timer() {
-        let stack = TimeoutLayer::deadline().layer(Terminal);
-        let call =
-            Call::<ClientProbe, _, _>::new(stack, 1.into(), (), |_| std::future::ready(Ok(2)));
-        // Outside a runtime, where a timer would panic.
-        assert_eq!(call.now().unwrap(), 2);
+    fn a_call_that_does_not_wait_needs_no_timer() {
+        for layer in [TimeoutLayer::deadline(), TimeoutLayer::new(SECOND)] {
+            let stack = layer.layer(Terminal);
+            let call =
+                Call::<ClientProbe, _, _>::new(stack, 1.into(), (), |_| std::future::ready(Ok(2)));
+            // Outside a runtime, where a timer would panic.
+            assert_eq!(call.now().unwrap(), 2);
+        }
     }
 }
