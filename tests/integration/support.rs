@@ -5,7 +5,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use temporalio_client::{Client, ClientOptions, UntypedWorkflow, WorkflowFetchHistoryOptions};
+use temporalio_client::{
+    Client, ClientOptions, ClientOptionsBuilder, UntypedWorkflow, WorkflowFetchHistoryOptions,
+    client_options_builder::IsComplete,
+};
 use temporalio_common::protos::temporal::api::{
     common::v1::Payloads,
     history::v1::{HistoryEvent, history_event::Attributes},
@@ -34,10 +37,8 @@ pub(crate) async fn plain_client() -> Client {
 }
 
 /// A client of the shared server, with options of the test's own.
-pub(crate) async fn client_with(
-    configure: impl FnOnce(
-        temporalio_client::ClientOptionsBuilder,
-    ) -> temporalio_client::ClientOptionsBuilder,
+pub(crate) async fn client_with<S: IsComplete>(
+    configure: impl FnOnce(ClientOptionsBuilder) -> ClientOptionsBuilder<S>,
 ) -> Client {
     let server = DevServer::shared().await;
     let connection = server.connect().await.expect("the dev server is there");

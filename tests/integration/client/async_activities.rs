@@ -266,6 +266,7 @@ impl Case for CompleteByToken {
     }
 
     fn change_input(input: &mut InputOf<Self>) {
+        assert_eq!(input.result_ref::<String>().unwrap(), "by token");
         input.replace_result(Some("the layer's"));
     }
 
