@@ -43,7 +43,7 @@
 //! | workflow inbound | [`workflow`] | `initialize_workflow`, `execute`, `handle_signal`, `handle_query`, `handle_update`, `validate_update` |
 //! | workflow outbound | [`workflow`] | `start_timer`, `schedule_activity`, `schedule_local_activity`, `start_child_workflow`, `signal_child_workflow`, `signal_external_workflow`, `cancel_external_workflow`, `continue_as_new`, `start_nexus_operation` |
 //! | activity inbound | [`activity`] | `execute_activity` |
-//! | activity outbound | [`activity`] | `heartbeat`, `info` |
+//! | activity outbound | [`activity`] | `heartbeat`, `info`, as `ctx.outbound()` calls them |
 //!
 //! Below all of them, [`rpc`] puts tower services under the SDK's connection, and makes operations of the gRPC calls that no
 //! interceptor of the SDK sees.
@@ -95,12 +95,13 @@
 //! Of the ready-made layers, from the outside in:
 //!
 //! 1. `OtelLayer`, `TraceLayer`, `MetricsLayer`: they see what everything inside comes to;
-//! 2. `PropagationLayer`: what asks who calls is inside of it;
+//! 2. `PropagationLayer`: layers that need the caller's identity go inside of it;
 //! 3. `AuditLayer`: it records refusals too;
 //! 4. `MapErrorLayer`, then `CatchPanicLayer`;
 //! 5. `AuthorizeLayer`, `ValidateLayer`;
 //! 6. `TimeoutLayer`: waiting for a limit counts, and what is refused outside of it takes no place in one;
-//! 7. `AsyncAuthorizeLayer`, then limits, those by a key outside of those for all (`limit` says more of that);
+//! 7. `AsyncAuthorizeLayer`, then limits, those by a key outside of those for all; not tower's nor `RateLimitLayer`, which come before
+//!    any that wait here (`limit` says more of that);
 //! 8. `DedupLayer`.
 //!
 //! # What goes where
@@ -135,10 +136,13 @@
 //! | the SDK's `ApplicationFailure` | `UNKNOWN` | that failure |
 //! | the call's own error | that error | that error |
 //! | a closed `buffer` of tower's | `UNAVAILABLE` | `Unavailable`, retried |
-//! | a gRPC `Status` | that status | the type of its code, if it is in this column; retried unless that says otherwise |
+//! | a gRPC `Status` | that status | the type listed here for its code, else `MiddlewareError`; retried unless `PermissionDenied` or `InvalidArgument` |
 //! | a panic that `CatchPanicLayer` caught | `INTERNAL` | `Panicked`, retried |
 //! | [`CallError`], a mistake in the stack | `INTERNAL` | `Internal`, retried |
 //! | anything else | `UNKNOWN` | `MiddlewareError`, retried |
+//!
+//! An activity is retried as its retry policy says, a workflow only if it was started with one. What fails a signal's handler fails
+//! the workflow too, but for a `Denied` or `Invalid` signal, which is dropped.
 //!
 //! More is in [`client`], [`activity`] and [`workflow`], each in its section on errors. A layer finds the call's own error with
 //! [`error::find`], and asks [`error::is_failure`] before it counts one.

@@ -192,7 +192,7 @@
 //!
 //! # Calls that no interceptor sees
 //!
-//! Standalone activities, a worker's heartbeats, the headers of schedules, namespaces and the operator service have no
+//! Standalone activities, heartbeats of activities, the headers of schedules, namespaces and the operator service have no
 //! interceptor in the SDK. [`operations`](operations()) applies `PropagationLayer`, `TraceLayer` and any other layer of operations to them. See
 //! [`operations`](mod@operations).
 //!

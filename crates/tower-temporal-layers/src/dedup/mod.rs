@@ -68,7 +68,8 @@
 //! as encryption, is not applied: the store sees what the codec would hide from the server.
 //!
 //! When the store can't be read, the activity fails without having run, and is retried. When it can't be written, the activity
-//! has succeeded all the same; a `tracing` warning tells.
+//! has succeeded all the same; a `tracing` warning tells. While it is being written the activity waits: an attempt that is given up
+//! then, by a [`TimeoutLayer`](crate::timeout::TimeoutLayer) outside or by the server, has run and will run again. So have the store end its own waits in time.
 //!
 //! The layer allocates: a key, and a future that holds what the store's futures are. It is for activities, which have an
 //! output that can be kept.

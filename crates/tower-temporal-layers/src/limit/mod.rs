@@ -32,6 +32,9 @@
 //! one `Interceptors` are limited together, and so are a client and a worker that are given clones. tower's `concurrency_limit`
 //! makes a limit for each stack instead. For a limit of each worker use that, or give each a value of its own.
 //!
+//! Do not share a concurrency limit between calls of which one is made inside of the other, such as activities and the client they
+//! call, unless it sheds: activities that have all the places would wait for another.
+//!
 //! # Waiting, or not
 //!
 //! A call that is over the limit waits. With `shed` it fails instead, with [`Overloaded`](tower_temporal_core::Overloaded):
@@ -43,6 +46,8 @@
 //! - An activity that is *shed* has failed an attempt, and that counts for the `maximum_attempts` of its retry policy: bound its
 //!   tries by `schedule_to_close` rather than by their number. Nothing is reserved for it. Many that are shed at once are told
 //!   the same time, come back together, and those that find no room then are shed again.
+//! - A call for an activity's `info` can't wait: it fails. In an activity's outbound stack put a limit around
+//!   heartbeats alone, with `on`.
 //!
 //! So shed where few calls are over the limit, or the waits are long. What is best for a whole task queue is not to have
 //! activities come that can't run: the activity slots of the worker's `tuner`, its `max_worker_activities_per_second`, and for all

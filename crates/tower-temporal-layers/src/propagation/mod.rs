@@ -41,6 +41,12 @@
 //!
 //! A call without the header leaves the value unset. A header that can't be decoded, or a value that can't be encoded, is
 //! logged as a `tracing` warning, and the call goes on without it.
+//!
+//! # With a payload codec
+//!
+//! The SDK has a codec of yours encode the headers that workflows send, and not those that clients do. So with one that
+//! encrypts, what a client sends is in the history as it is: let it be no secret. And a worker has it decode all headers, so it
+//! must pass on what it has not encoded, as codecs of Temporal's examples do.
 
 mod layer;
 mod service;

@@ -79,7 +79,8 @@ fn executable(path: &Path) -> Result<PathBuf, String> {
     Ok(path.to_owned())
 }
 
-/// Where a fetched CLI is kept: in cargo's target directory, which `cargo clean` clears and CI caches.
+/// Where a fetched CLI is kept: in cargo's target directory, which `cargo clean` clears and CI caches. A program in none has
+/// it in the user's home, where nobody else could put another.
 fn fetched_path() -> PathBuf {
     target_dir()
         .join("temporal-cli")
@@ -98,6 +99,7 @@ fn target_dir() -> PathBuf {
     env::current_exe()
         .ok()
         .and_then(|exe| target_dir_of(&exe).map(Path::to_owned))
+        .or_else(|| Some(env::home_dir()?.join(".cache")))
         .unwrap_or_else(env::temp_dir)
 }
 

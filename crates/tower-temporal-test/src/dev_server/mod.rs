@@ -106,7 +106,8 @@ impl DevServer {
         DevServerBuilder::default()
     }
 
-    /// The server all tests of this binary share: the first call starts it, the end of the process stops it.
+    /// The server all tests of this binary share: the first call starts it, the end of the process stops it (on Unix: elsewhere it
+    /// goes on).
     ///
     /// Tests keep apart by their own task queues and workflow ids. Each `#[tokio::test]` has its own runtime, and so
     /// needs its own [`client`](Self::client).

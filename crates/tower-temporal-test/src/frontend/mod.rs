@@ -293,7 +293,8 @@ impl Frontend {
     /// with options of your own.
     ///
     /// They name a server, as the SDK wants, which nothing is sent to. A call that fails is tried again as often as the SDK does,
-    /// but after milliseconds.
+    /// but after milliseconds; after `RESOURCE_EXHAUSTED`, and for the polls of a worker, the SDK takes no options and waits for some
+    /// 200 milliseconds to 10 seconds.
     ///
     /// ```
     /// use std::time::Duration;
