@@ -27,9 +27,10 @@ use tower_layer::{Identity, Layer, Stack};
 /// # Changing a stack while workflows run
 ///
 /// The trait says that the same stack does the same in a replay; another stack may not. Layers that add no command and
-/// change none (traces, metrics, audit, OpenTelemetry, propagation of headers) can be added and removed at any time; those of
-/// values that a workflow's code decides by, as its headers are in its history and the layer is not, can't. Those that start timers (`workflow::TimeoutLayer`), refuse calls or change which calls are made are a change of the workflow's
-/// code: version the workflow as you would for one, and replay recorded histories first.
+/// change none (traces, metrics, audit, OpenTelemetry, propagation of headers) can be added and removed at any time, but for the
+/// propagation of a value that the workflow's code decides by. Those that start timers (`workflow::TimeoutLayer`), refuse calls
+/// or change which calls are made are a change of the workflow's code: version the workflow as you would for one, and replay
+/// recorded histories first.
 ///
 /// # Marking a layer of your own
 ///

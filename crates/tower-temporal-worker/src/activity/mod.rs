@@ -29,8 +29,8 @@
 //! An activity waits until its stack is ready, and holds its slot in the worker while it does, also when the server has given the
 //! attempt up: the SDK does not tell a stack of that. Put `load_shed` outside a layer that may not be ready for long.
 //!
-//! Local activities go through the same stack, and a workflow's task waits for them: a limit that they are to pass by asks
-//! `request.info().is_local`.
+//! Local activities go through the same stack, and a workflow's task waits for them. A limit that is to pass them by is one by a
+//! key that is `None` where `request.activity_info().is_local`.
 //!
 //! # Errors
 //!
