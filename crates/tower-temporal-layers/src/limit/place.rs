@@ -1,9 +1,10 @@
 use super::LimitKey;
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::HashMap,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
@@ -42,8 +43,7 @@ impl<K: LimitKey> Keys<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Semaphore>>> {
-        // A panic while it was held was one in a key's `Eq` or `Hash`, which has left the map as it was.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     #[cfg(test)]

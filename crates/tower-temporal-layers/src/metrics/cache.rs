@@ -1,9 +1,5 @@
-use std::{
-    borrow::Borrow,
-    collections::HashMap,
-    hash::Hash,
-    sync::{PoisonError, RwLock},
-};
+use parking_lot::RwLock;
+use std::{borrow::Borrow, collections::HashMap, hash::Hash};
 
 /// What is made once for each key, and then only read.
 #[derive(Debug)]
@@ -22,15 +18,13 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         K: Borrow<Q>,
         Q: ToOwned<Owned = K> + Eq + Hash + ?Sized,
     {
-        // A panic in `make` leaves the map as it was.
-        let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let values = self.0.read();
         if let Some(value) = values.get(key) {
             return value.clone();
         }
         drop(values);
         self.0
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
             .entry(key.to_owned())
             .or_insert_with(make)
             .clone()

@@ -7,11 +7,8 @@ use super::{
 };
 use crate::{CallInfo, header};
 use opentelemetry::{Context, trace::TraceContextExt};
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{fmt, sync::Arc, task};
 use tower_service::Service;
 use tower_temporal_core::{Category, HeaderMap, HeaderMapMut, Operation, Request, Scope};
 
@@ -34,7 +31,7 @@ impl<S> Otel<S> {
     }
 
     fn workflow(&self) -> MutexGuard<'_, Option<Context>> {
-        self.workflow.lock().unwrap_or_else(PoisonError::into_inner)
+        self.workflow.lock()
     }
 
     /// The context that a call belongs to before it has a span of its own.

@@ -1,8 +1,8 @@
-use super::lock;
+use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -130,8 +130,11 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        lock(&self.activities.running).remove(&self.token);
-        lock(&self.queue.tasks).retain(|task| task.task_token != self.token);
+        self.activities.running.lock().remove(&self.token);
+        self.queue
+            .tasks
+            .lock()
+            .retain(|task| task.task_token != self.token);
     }
 }
 
@@ -147,7 +150,7 @@ impl Queue {
     pub(super) async fn next(&self) -> PollActivityTaskQueueResponse {
         loop {
             // A notification that nobody waits for is kept for the next who does.
-            if let Some(task) = lock(&self.tasks).pop_front() {
+            if let Some(task) = self.tasks.lock().pop_front() {
                 return task;
             }
             self.added.notified().await;
@@ -172,7 +175,7 @@ impl Activities {
             activity_id: task.activity_id.clone(),
             outcome: sender,
         };
-        match lock(&self.running).entry(token.clone()) {
+        match self.running.lock().entry(token.clone()) {
             Entry::Occupied(_) => panic!("a task has a token of its own"),
             Entry::Vacant(place) => place.insert(running),
         };
@@ -182,7 +185,7 @@ impl Activities {
             queue: queue.clone(),
             token,
         };
-        lock(&queue.tasks).push_back(task);
+        queue.tasks.lock().push_back(task);
         queue.added.notify_one();
         let outcome = outcome
             .await
@@ -192,7 +195,7 @@ impl Activities {
     }
 
     pub(super) fn queue(&self, task_queue: &str) -> Arc<Queue> {
-        let mut queues = lock(&self.queues);
+        let mut queues = self.queues.lock();
         match queues.get(task_queue) {
             Some(queue) => queue.clone(),
             None => queues.entry(task_queue.to_owned()).or_default().clone(),
@@ -201,7 +204,7 @@ impl Activities {
 
     /// Reports what became of a task. One that is not known is a task of the test's own, or was reported before.
     pub(super) fn finish(&self, name: &Name, outcome: ActivityOutcome) {
-        let mut running = lock(&self.running);
+        let mut running = self.running.lock();
         let finished = match name {
             Name::Token(token) => running.remove(token),
             Name::Ids {

@@ -117,15 +117,10 @@ pub use activity::{ActivityOutcome, activity_task, json};
 pub use service::{FrontendFuture, Next};
 
 use activity::Activities;
+use parking_lot::Mutex;
 use record::Records;
 use service::Usual;
-use std::{
-    collections::HashMap,
-    fmt,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, pin::Pin, sync::Arc, time::Duration};
 use temporalio_client::{
     Client, ClientOptions, ConnectionOptions, RetryOptions, Url, errors::ClientConnectError,
 };
@@ -229,7 +224,7 @@ impl Frontend {
                 }
             })
         });
-        lock(&self.shared.scripts).insert(R::PATH, script);
+        self.shared.scripts.lock().insert(R::PATH, script);
     }
 
     /// The calls of the method `R` so far, with their metadata.
@@ -328,14 +323,9 @@ impl Frontend {
 
 impl fmt::Debug for Frontend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scripts: Vec<_> = lock(&self.shared.scripts).keys().copied().collect();
+        let scripts: Vec<_> = self.shared.scripts.lock().keys().copied().collect();
         f.debug_struct("Frontend")
             .field("scripts", &scripts)
             .finish_non_exhaustive()
     }
-}
-
-/// No lock is held while code of a test runs, so nothing is left half done by a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

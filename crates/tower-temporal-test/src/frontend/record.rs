@@ -1,6 +1,6 @@
-use super::lock;
 use http::{HeaderMap, Request};
-use std::{collections::HashMap, pin::pin, sync::Mutex};
+use parking_lot::Mutex;
+use std::{collections::HashMap, pin::pin};
 use tokio::sync::Notify;
 use tower_temporal_client::rpc::{self, Body, Rpc};
 
@@ -55,7 +55,7 @@ impl Records {
             body: request.body().clone(),
         };
         let path = request.uri().path();
-        let mut requests = lock(requests);
+        let mut requests = requests.lock();
         match requests.get_mut(path) {
             Some(of_method) => of_method.push(record),
             None => {
@@ -73,7 +73,9 @@ impl Records {
     }
 
     pub(super) fn of<R: Rpc>(&self) -> Vec<tonic::Request<R::Input>> {
-        let of_method = lock(self.requests())
+        let of_method = self
+            .requests()
+            .lock()
             .get(R::PATH)
             .cloned()
             .unwrap_or_default();
@@ -81,7 +83,7 @@ impl Records {
     }
 
     pub(super) fn take<R: Rpc>(&self) -> Vec<tonic::Request<R::Input>> {
-        let of_method = lock(self.requests()).remove(R::PATH).unwrap_or_default();
+        let of_method = self.requests().lock().remove(R::PATH).unwrap_or_default();
         of_method.into_iter().map(Record::decode::<R>).collect()
     }
 
@@ -89,7 +91,7 @@ impl Records {
         loop {
             let mut added = pin!(self.added.notified());
             added.as_mut().enable();
-            let there = lock(self.requests()).get(R::PATH).map_or(0, Vec::len);
+            let there = self.requests().lock().get(R::PATH).map_or(0, Vec::len);
             if there >= count {
                 return self.of::<R>();
             }

@@ -1,4 +1,4 @@
-use super::{ActivityOutcome, BoxFuture, Frontend, Shared, activity::Name, lock};
+use super::{ActivityOutcome, BoxFuture, Frontend, Shared, activity::Name};
 use http::{Request, Response};
 use std::{
     fmt,
@@ -29,7 +29,10 @@ impl Service<Request<Body>> for Frontend {
 
     fn call(&mut self, request: Request<Body>) -> FrontendFuture {
         self.shared.records.add(&request);
-        let script = lock(&self.shared.scripts)
+        let script = self
+            .shared
+            .scripts
+            .lock()
             .get(request.uri().path())
             .cloned();
         let Some(script) = script else {

@@ -9,11 +9,12 @@ use futures_util::{
     TryFutureExt,
     future::{BoxFuture, Either},
 };
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     fmt,
     future::{Future, ready},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, LazyLock, OnceLock, Weak},
 };
 use temporalio_common::data_converters::TemporalSerializable;
 use temporalio_sdk::activities::{ActivityContext, ActivityInfo};
@@ -291,7 +292,7 @@ impl Current {
             })
             .ok()
             .flatten()
-            .or_else(|| lock(&RUNNING).get(&Key::new(info))?.upgrade())
+            .or_else(|| RUNNING.lock().get(&Key::new(info))?.upgrade())
     }
 
     fn of_task() -> Result<Arc<Self>, OutboundError> {
@@ -323,7 +324,7 @@ impl Running {
     /// If it runs already, with the stack of an interceptor around this one, that is the outer one.
     fn new(stack: OutboundStack, info: ActivityInfo) -> Self {
         let key = Key::new(&info);
-        let mut running = lock(&RUNNING);
+        let mut running = RUNNING.lock();
         let current = Arc::new(Current {
             outer: running.get(&key).and_then(Weak::upgrade),
             stack,
@@ -338,14 +339,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut running = lock(&RUNNING);
+        let mut running = RUNNING.lock();
         match &self.current.outer {
             Some(outer) => running.insert(self.key.clone(), Arc::downgrade(outer)),
             None => running.remove(&self.key),
         };
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
