@@ -54,6 +54,8 @@ macro_rules! operations {
                 type Output = $output;
                 type Error = $error;
 
+                tower_temporal_core::spare!($operation);
+
                 client_operation! {
                     $method,
                     headers: [$($($header),*)?],

@@ -6,14 +6,16 @@
 
 use crate::{
     BoxError, CallError, Operation, Request,
-    rendezvous::{Rendezvous, Slot, Step},
+    rendezvous::{self, Rendezvous, Slot, Step},
     request::CallSlot,
 };
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use std::{
+    cell::Cell,
     fmt,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 use tower_service::Service;
@@ -32,11 +34,64 @@ impl<S: Clone> SharedStack<S> {
 
     /// A clone of the stack, for one call.
     pub fn get(&self) -> S {
-        // A panic while it was held was one in a service's `clone`, which has left the service as it was.
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
+    }
+}
+
+/// What a call that is over leaves to the next call of its operation on this thread; see [`Operation::spare`].
+///
+/// It is the slot in which a call and its request meet. To allocate one for each call would be a good part of what an empty stack
+/// costs.
+pub struct Spare<O: Operation>(Cell<Option<Arc<CallSlot<O>>>>);
+
+impl<O: Operation> Spare<O> {
+    /// There is none yet.
+    pub const fn new() -> Self {
+        Self(Cell::new(None))
+    }
+
+    #[inline]
+    fn take() -> Option<Arc<CallSlot<O>>> {
+        O::spare()?.try_with(|Self(slot)| slot.take()).ok()?
+    }
+
+    /// Keeps a slot that nobody else has.
+    #[inline]
+    fn keep(slot: Arc<CallSlot<O>>) {
+        if let Some(spare) = O::spare() {
+            // On a thread that ends it is let go.
+            let _ = spare.try_with(|Self(spare)| spare.set(Some(slot)));
+        }
+    }
+}
+
+/// Writes [`Operation::spare`] for an operation.
+///
+/// `spare!(MyOperation);` goes among the items of `impl Operation for MyOperation`. It makes a `static`, so it is for operations
+/// without type parameters, and does not take `Self`.
+#[macro_export]
+macro_rules! spare {
+    ($operation:ty) => {
+        fn spare() -> ::std::option::Option<&'static ::std::thread::LocalKey<$crate::call::Spare<Self>>> {
+            ::std::thread_local! {
+                static SPARE: $crate::call::Spare<$operation> = const { $crate::call::Spare::new() };
+            }
+            ::std::option::Option::Some(&SPARE)
+        }
+    };
+}
+
+impl<O: Operation> Default for Spare<O> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<O: Operation> fmt::Debug for Spare<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spare")
+            .field("operation", &O::NAME)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,12 +118,17 @@ where
     N: Step<O::Input>,
     N::Future: Future<Output = Result<O::Output, O::Error>>,
 {
+    #[inline]
+    fn slot() -> Arc<CallSlot<O>> {
+        Spare::<O>::take().unwrap_or_else(|| Slot::new(!O::CATEGORY.is_workflow()))
+    }
+
     /// Sends `input` through `stack`, and what arrives at its end to `next`.
     ///
     /// Nothing of the stack runs before the call is polled.
     #[inline]
     pub fn new(stack: S, input: O::Input, context: O::Context, next: N) -> Self {
-        let slot = Slot::new(!O::CATEGORY.is_workflow());
+        let slot = Self::slot();
         let request = Request::with_slot(input, Some(slot.clone()), context);
         let entry = Entry::Waiting {
             stack,
@@ -90,7 +150,7 @@ where
             // Polled again, the stack finds a waker that counts.
             Poll::Pending => Self::new(stack, input, context, next),
             Poll::Ready(ready) => {
-                let slot = Slot::new(!O::CATEGORY.is_workflow());
+                let slot = Self::slot();
                 let entry = match ready {
                     Ok(()) => Entry::Called {
                         future: stack.call(Request::with_slot(input, Some(slot.clone()), context)),
@@ -137,7 +197,7 @@ where
     pub fn keep_returned(&self) -> Returned<O> {
         let slot = self.rendezvous.slot().clone();
         slot.keep_returned();
-        Returned(slot)
+        Returned(Some(slot))
     }
 }
 
@@ -152,7 +212,14 @@ where
     type Output = Result<O::Output, O::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().rendezvous.poll(cx)
+        let mut meeting = self.project().rendezvous;
+        let poll = meeting.as_mut().poll(cx);
+        if poll.is_ready()
+            && let Some(slot) = rendezvous::free(meeting.slot_mut())
+        {
+            Spare::<O>::keep(slot);
+        }
+        poll
     }
 }
 
@@ -204,46 +271,83 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match self.as_mut().project() {
-                EntryProj::Waiting { stack, request } => {
-                    match stack.poll_ready(cx) {
-                        Poll::Ready(ready) => ready.map_err(into_error::<O>)?,
-                        Poll::Pending if O::CATEGORY.is_workflow() => {
-                            let operation = O::NAME;
-                            return Poll::Ready(Err(O::error(
-                                CallError::NotReady { operation }.into(),
-                            )));
-                        }
-                        Poll::Pending => return Poll::Pending,
+        if let EntryProj::Called { future } = self.as_mut().project() {
+            return poll_called::<O, _, _>(future, cx);
+        }
+        self.begin(cx)
+    }
+}
+
+impl<O, S> Entry<O, S>
+where
+    O: Operation,
+    S: Service<Request<O>, Response = O::Output>,
+    S::Error: Into<BoxError>,
+{
+    #[inline(never)]
+    fn begin(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<O::Output, O::Error>> {
+        match self.as_mut().project() {
+            EntryProj::Waiting { stack, request } => {
+                match stack.poll_ready(cx) {
+                    Poll::Ready(ready) => ready.map_err(into_error::<O>)?,
+                    Poll::Pending if O::CATEGORY.is_workflow() => {
+                        let operation = O::NAME;
+                        return Poll::Ready(Err(O::error(
+                            CallError::NotReady { operation }.into(),
+                        )));
                     }
-                    let request = request.take().expect("it is not polled after a panic");
-                    let future = stack.call(request);
-                    self.set(Self::Called { future });
+                    Poll::Pending => return Poll::Pending,
                 }
-                EntryProj::Failed { error } => {
-                    let error = error.take().expect("it is not polled when done");
-                    return Poll::Ready(Err(into_error::<O>(error)));
-                }
-                // A `map_err` would move the output once more.
-                EntryProj::Called { future } => {
-                    return Poll::Ready(match ready!(future.poll(cx)) {
-                        Ok(output) => Ok(output),
-                        Err(error) => Err(into_error::<O>(error)),
-                    });
-                }
+                let request = request.take().expect("it is not polled after a panic");
+                let future = stack.call(request);
+                self.set(Self::Called { future });
             }
+            EntryProj::Failed { error } => {
+                let error = error.take().expect("it is not polled when done");
+                return Poll::Ready(Err(into_error::<O>(error)));
+            }
+            EntryProj::Called { .. } => {}
+        }
+        match self.project() {
+            EntryProj::Called { future } => poll_called::<O, _, _>(future, cx),
+            _ => unreachable!("the stack was called"),
         }
     }
 }
 
+#[inline]
+fn poll_called<O, F, E>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<O::Output, O::Error>>
+where
+    O: Operation,
+    F: Future<Output = Result<O::Output, E>>,
+    E: Into<BoxError>,
+{
+    // A `map_err` would move the output once more.
+    Poll::Ready(match ready!(future.poll(cx)) {
+        Ok(output) => Ok(output),
+        Err(error) => Err(into_error::<O>(error)),
+    })
+}
+
 /// Where the input of a call is kept that is dropped on its way: see [`Call::keep_returned`].
-pub struct Returned<O: Operation>(Arc<CallSlot<O>>);
+pub struct Returned<O: Operation>(Option<Arc<CallSlot<O>>>);
 
 impl<O: Operation> Returned<O> {
     /// The input, as the layers have left it. There is none if the next step has run, or a layer has kept it to itself.
     pub fn take(&self) -> Option<O::Input> {
-        self.0.take_kept()
+        self.0.as_ref()?.take_kept()
+    }
+}
+
+/// It outlives its call, so the slot is free only now.
+impl<O: Operation> Drop for Returned<O> {
+    fn drop(&mut self) {
+        if let Some(slot) = rendezvous::free(&mut self.0) {
+            Spare::<O>::keep(slot);
+        }
     }
 }
 
@@ -316,10 +420,7 @@ mod tests {
         }
 
         fn call(&mut self, request: Request<O>) -> S::Future {
-            self.log
-                .lock()
-                .unwrap()
-                .push(format!("{} {}", self.name, O::NAME));
+            self.log.lock().push(format!("{} {}", self.name, O::NAME));
             self.inner.call(request)
         }
     }
@@ -350,7 +451,7 @@ mod tests {
         let output = probe::call::<ClientProbe, _, _>(stack, 1, plus_one).await;
         assert_eq!(output.unwrap(), 2);
         assert_eq!(
-            *log.lock().unwrap(),
+            *log.lock(),
             ["a client_probe", "b client_probe", "c client_probe"]
         );
     }
@@ -567,6 +668,56 @@ mod tests {
             matches!(error.downcast_ref(), Some(CallError::Gone { .. })),
             "{error}"
         );
+    }
+
+    /// Where the slot is that the next call will have.
+    fn spare_slot() -> Option<*const CallSlot<ClientProbe>> {
+        let slot = Spare::<ClientProbe>::take()?;
+        let place = Arc::as_ptr(&slot);
+        Spare::<ClientProbe>::keep(slot);
+        Some(place)
+    }
+
+    #[tokio::test]
+    async fn a_call_has_the_slot_of_the_one_before() {
+        assert_eq!(spare_slot(), None);
+        let call = || probe::call::<ClientProbe, _, _>(Terminal, 1, plus_one);
+        assert_eq!(call().await.unwrap(), 2);
+        let first = spare_slot();
+        assert!(first.is_some());
+        assert_eq!(call().await.unwrap(), 2);
+        assert_eq!(spare_slot(), first);
+    }
+
+    #[tokio::test]
+    async fn a_call_does_not_have_the_slot_of_one_whose_request_is_still_there() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let keep = from_fn(
+            move |request: Request<ClientProbe>, next: Next<ClientProbe>| {
+                send.send(request.clone()).unwrap();
+                next.run(request)
+            },
+        );
+        let stack = ServiceBuilder::new().layer(keep).service(Terminal);
+        let first = probe::call::<ClientProbe, _, _>(stack, 1, plus_one).await;
+        assert_eq!(first.unwrap(), 2);
+        assert_eq!(spare_slot(), None);
+
+        let late = receive.recv().unwrap();
+        let send_late = from_fn(move |request, next: Next<ClientProbe>| {
+            let late = Terminal.oneshot(late.clone());
+            async move {
+                let error = middleware_error(late.await);
+                assert!(
+                    matches!(error.downcast_ref(), Some(CallError::Gone { .. })),
+                    "{error}"
+                );
+                next.run(request).await
+            }
+        });
+        let stack = ServiceBuilder::new().layer(send_late).service(Terminal);
+        let second = probe::call::<ClientProbe, _, _>(stack, 5, plus_one).await;
+        assert_eq!(second.unwrap(), 6);
     }
 
     #[tokio::test]

@@ -136,10 +136,11 @@ impl<F> fmt::Debug for CatchPanicFuture<F> {
 mod tests {
     use super::*;
     use crate::{
-        ErrorKind, Terminal, error,
+        ErrorKind, Next, Terminal, error, from_fn,
         probe::{self, ClientProbe, ProbeError},
     };
     use tower::{ServiceBuilder, service_fn};
+    use tower_layer::Layer;
 
     fn panicked(result: Result<u32, ProbeError>) -> Panicked {
         let Err(ProbeError::Middleware(error)) = result else {
@@ -177,6 +178,32 @@ mod tests {
             .service(Terminal);
         let output = probe::call::<ClientProbe, _, _>(stack, 1, fine).await;
         assert_eq!(output.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_future_that_panics_again_when_it_is_dropped_is_one_error() {
+        struct Twice;
+
+        impl Future for Twice {
+            type Output = Result<u32, ProbeError>;
+
+            fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+                panic!("in poll")
+            }
+        }
+
+        impl Drop for Twice {
+            fn drop(&mut self) {
+                panic!("in drop")
+            }
+        }
+
+        let layer = from_fn(|request, next: Next<ClientProbe>| next.run(request));
+        let service = layer.layer(service_fn(|_: Request<ClientProbe>| Twice));
+        let error = panicked(
+            probe::call::<ClientProbe, _, _>(CatchPanic::new(service), 1, |_| unreachable!()).await,
+        );
+        assert_eq!(error.to_string(), "it panicked: in poll");
     }
 
     #[test]

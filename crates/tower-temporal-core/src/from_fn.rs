@@ -9,7 +9,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -207,10 +207,8 @@ impl<O: Operation> Future for NextFuture<O> {
     type Output = Result<O::Output, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(Pin::new(&mut self.guest).poll(cx)) {
-            Ok(result) => result,
-            Err(refusal) => Err(refusal.of(O::NAME).into()),
-        })
+        self.guest
+            .poll(cx, |refusal| Err(refusal.of(O::NAME).into()))
     }
 }
 

@@ -1,7 +1,10 @@
-use crate::{BoxError, Ending, ErrorKind, Headers, HeadersMut, Queued, Scope, Target, error};
+use crate::{
+    BoxError, Ending, ErrorKind, Headers, HeadersMut, Queued, Scope, Target, call::Spare, error,
+};
 use std::{
     any::Any,
     fmt,
+    thread::LocalKey,
     time::{Duration, SystemTime},
 };
 use temporalio_common::{
@@ -91,6 +94,12 @@ pub trait Operation: Sized + 'static {
     /// its gRPC status to itself is looked into here.
     fn kind(error: &Self::Error) -> ErrorKind {
         error::kind_in(error)
+    }
+
+    /// Where a thread keeps an allocation of one call for the next. Calls are the same with it and without, and only their cost is
+    /// not; by default nothing is kept. It is written by [`spare!`](crate::spare).
+    fn spare() -> Option<&'static LocalKey<Spare<Self>>> {
+        None
     }
 
     /// How a call has ended that gave this error: with a failure, or with an outcome that the SDK happens to carry in an

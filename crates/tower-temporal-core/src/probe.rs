@@ -61,6 +61,8 @@ macro_rules! probes {
             const NAME: &'static str = $name;
             const CATEGORY: Category = Category::$category;
 
+            crate::spare!($probe);
+
             fn headers(input: &ProbeInput) -> Headers<'_> {
                 Headers::one(HeaderMap::Payloads(&input.headers))
             }

@@ -16,15 +16,16 @@
 //! polls the stack and the continuation in turn until neither moves.
 
 use crate::{CallError, scope::Values};
+use parking_lot::{Mutex, MutexGuard};
 use pin_project_lite::pin_project;
 use scoped_tls_hkt::scoped_thread_local;
 use std::{
     any::Any,
-    cell::{Cell, RefCell},
+    cell::RefCell,
     mem,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -66,6 +67,8 @@ pub(crate) struct Slot<I, R> {
 }
 
 struct State<I, R> {
+    /// Nobody has looked at it yet: all was done in place.
+    is_new: bool,
     phase: Phase,
     /// Whether wakers are used at all: not in workflows.
     wakes: bool,
@@ -125,25 +128,30 @@ impl Refusal {
 }
 
 impl<I, R> Slot<I, R> {
-    #[inline]
+    // Not inlined: most calls have the slot of one before, and little else to do.
+    #[inline(never)]
     pub(crate) fn new(wakes: bool) -> Arc<Self> {
         Arc::new(Self {
             is_claimed: AtomicBool::new(false),
-            state: Mutex::new(State {
-                phase: Phase::Begun,
-                wakes,
-                keeps: false,
-                is_remote: false,
-                host: None,
-                left: None,
-            }),
+            state: Mutex::new(State::new(wakes)),
         })
     }
 
-    // What can panic while the lock is held is a destructor of what was left, and then the state is whole.
+    /// Makes it as if it were new.
     #[inline]
+    fn reset(&mut self) {
+        *self.is_claimed.get_mut() = false;
+        let state = self.state.get_mut();
+        if !state.is_new {
+            *state = State::new(state.wakes);
+        }
+    }
+
+    // What can panic while the lock is held is a destructor of what was left, and then the state is whole.
     fn lock(&self) -> MutexGuard<'_, State<I, R>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock();
+        state.is_new = false;
+        state
     }
 
     /// The first guest to ask is the one. What it does next is ordered by the lock, or on one thread.
@@ -170,7 +178,7 @@ impl<I, R> Slot<I, R> {
         state.left.as_mut()?.input.take()
     }
 
-    #[cold]
+    /// A request has been dropped, or a guest that had not asked.
     fn give_back(&self, input: I) {
         let mut state = self.lock();
         let abandoned = if state.keeps && !self.is_claimed() {
@@ -182,12 +190,57 @@ impl<I, R> Slot<I, R> {
         drop(abandoned);
     }
 
+    /// A guest has left that had asked.
+    fn leave(&self) {
+        let mut state = self.lock();
+        state.phase = match state.phase {
+            // As if it had never been there.
+            Phase::Handed => {
+                self.is_claimed.store(false, Ordering::Relaxed);
+                Phase::Begun
+            }
+            Phase::Begun | Phase::Done => Phase::Gone,
+            Phase::Gone | Phase::Closed => return,
+        };
+        state.is_remote = false;
+        let keeps = state.keeps;
+        let abandoned = state.left.as_mut().map(|left| {
+            let input = if keeps { None } else { left.input.take() };
+            (input, left.result.take(), left.values.take())
+        });
+        // The host drops the continuation: after this poll, or when it is woken.
+        let host = state.host.take();
+        drop(state);
+        drop(abandoned);
+        wake(host);
+    }
+
     fn id(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
     }
 }
 
+/// Takes the slot of a call that is over, as if it were new, unless somebody else still knows it.
+#[inline]
+pub(crate) fn free<I, R>(slot: &mut Option<Arc<Slot<I, R>>>) -> Option<Arc<Slot<I, R>>> {
+    Arc::get_mut(slot.as_mut()?)?.reset();
+    slot.take()
+}
+
 impl<I, R> State<I, R> {
+    #[inline]
+    fn new(wakes: bool) -> Self {
+        Self {
+            is_new: true,
+            phase: Phase::Begun,
+            wakes,
+            keeps: false,
+            is_remote: false,
+            host: None,
+            left: None,
+        }
+    }
+
     /// What a guest out of reach has left.
     fn take_handed(&mut self) -> Option<I> {
         let Phase::Handed = self.phase else {
@@ -231,7 +284,8 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// An input on its way to the slot. One that is dropped on its way is given back to the adapter, which may need it.
+/// An input on its way to the slot, and then what waits for the result. An input that is dropped on its way is given back to the
+/// adapter, which may need it; what waits and is dropped takes its leave.
 pub(crate) struct Parcel<I, R> {
     /// It is there until it is taken.
     pub(crate) input: Option<I>,
@@ -247,17 +301,25 @@ impl<I, R> Parcel<I, R> {
             slot,
         }
     }
+
+    /// It is dropped and has no answer.
+    #[cold]
+    fn abandon(&mut self) {
+        let Some(slot) = self.slot.take() else {
+            return;
+        };
+        match self.input.take() {
+            Some(input) => slot.give_back(input),
+            None => slot.leave(),
+        }
+    }
 }
 
 impl<I, R> Drop for Parcel<I, R> {
     #[inline]
     fn drop(&mut self) {
-        // To take nothing would copy as much as to take an input does.
-        if self.input.is_none() {
-            return;
-        }
-        if let (Some(input), Some(slot)) = (self.input.take(), &self.slot) {
-            slot.give_back(input);
+        if self.slot.is_some() {
+            self.abandon();
         }
     }
 }
@@ -342,69 +404,35 @@ impl<I, R> Guest<I, R> {
     }
 }
 
-impl<I: 'static, R: 'static> Future for Guest<I, R> {
-    type Output = Result<R, Refusal>;
-
+impl<I: 'static, R: 'static> Guest<I, R> {
+    /// Polls it. What is returned if it is turned away says `refused`.
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        refused: impl FnOnce(Refusal) -> R,
+    ) -> Poll<R> {
+        // It is returned from one place: from several it would be copied.
+        let mut result = Poll::Pending;
         let mut in_place = false;
-        if let Some(slot) = &this.parcel.slot
+        if let Some(slot) = &self.parcel.slot
             && LENT.is_set()
         {
             let slot = slot.id();
-            let mut result = Poll::Pending;
             in_place = LENT.with(|frame| {
                 frame
                     .find(slot)
-                    .is_some_and(|host| host.drive(cx, &mut this.parcel.input, &mut result))
+                    .is_some_and(|host| host.drive(cx, &mut self.parcel.input, &mut result))
             });
-            if let Poll::Ready(result) = result {
-                this.parcel.slot = None;
-                return Poll::Ready(Ok(result));
-            }
         }
-        this.meet_remotely(cx, in_place)
-    }
-}
-
-impl<I, R> Drop for Guest<I, R> {
-    #[inline]
-    fn drop(&mut self) {
-        // One that has not asked leaves all to its parcel.
-        if let Some(slot) = &self.parcel.slot
-            && self.parcel.input.is_none()
-        {
-            slot.leave();
+        if result.is_ready() {
+            self.parcel.slot = None;
+        } else {
+            result = self
+                .meet_remotely(cx, in_place)
+                .map(|result| result.unwrap_or_else(refused));
         }
-    }
-}
-
-impl<I, R> Slot<I, R> {
-    /// The guest is dropped that has asked and has no answer.
-    #[cold]
-    fn leave(&self) {
-        let mut state = self.lock();
-        state.phase = match state.phase {
-            // As if it had never been there.
-            Phase::Handed => {
-                self.is_claimed.store(false, Ordering::Relaxed);
-                Phase::Begun
-            }
-            Phase::Begun | Phase::Done => Phase::Gone,
-            Phase::Gone | Phase::Closed => return,
-        };
-        state.is_remote = false;
-        let keeps = state.keeps;
-        let abandoned = state.left.as_mut().map(|left| {
-            let input = if keeps { None } else { left.input.take() };
-            (input, left.result.take(), left.values.take())
-        });
-        // The host drops the continuation: after this poll, or when it is woken.
-        let host = state.host.take();
-        drop(state);
-        drop(abandoned);
-        wake(host);
+        result
     }
 }
 
@@ -438,11 +466,28 @@ struct Host<N, I, R>
 where
     N: Step<I>,
 {
-    slot: Arc<Slot<I, R>>,
-    /// The continuation, before it runs.
-    step: Cell<Option<N>>,
-    /// The continuation, while it runs.
-    running: RefCell<Option<N::Future>>,
+    /// It is there until the call is over, and longer if somebody else has it too.
+    slot: Option<Arc<Slot<I, R>>>,
+    continuation: RefCell<Continuation<N, N::Future>>,
+}
+
+/// What the host has to run.
+enum Continuation<N, F> {
+    Waiting(N),
+    Running(F),
+    Over,
+}
+
+impl<N, I, R> Host<N, I, R>
+where
+    N: Step<I>,
+{
+    #[inline]
+    fn slot(&self) -> &Arc<Slot<I, R>> {
+        self.slot
+            .as_ref()
+            .expect("a Temporal call is not used after it has completed")
+    }
 }
 
 impl<N, I, R> Host<N, I, R>
@@ -465,7 +510,7 @@ where
     #[inline]
     fn frame<'a>(&'a self, outer: Option<&'a Frame<'a>>) -> Frame<'a> {
         Frame {
-            slot: self.slot.id(),
+            slot: self.slot().id(),
             host: self,
             outer,
         }
@@ -477,55 +522,30 @@ where
     /// `false`: there is nothing to run, or it is running already, further up the stack.
     #[inline]
     fn run(&self, cx: &mut Context<'_>, offered: &mut Option<I>, result: &mut Poll<R>) -> bool {
-        let Ok(mut running) = self.running.try_borrow_mut() else {
+        let Ok(mut continuation) = self.continuation.try_borrow_mut() else {
             return false;
         };
         if offered.is_some() {
-            if !self.slot.claim() {
-                return false;
-            }
-            self.go_on(cx, &mut running, offered, result)
-        } else {
-            let mut handed = match *running {
-                Some(_) => None,
-                None => self.slot.lock().take_handed(),
-            };
-            self.go_on(cx, &mut running, &mut handed, result)
+            return self.slot().claim() && continuation.start(cx, offered, result);
         }
-    }
-
-    /// Starts the continuation if there is an `input`, and polls it if it runs.
-    #[inline]
-    fn go_on(
-        &self,
-        cx: &mut Context<'_>,
-        running: &mut Option<N::Future>,
-        input: &mut Option<I>,
-        result: &mut Poll<R>,
-    ) -> bool {
-        if input.is_some() {
-            *running = self.step.take().map(|step| step.start(input));
-        }
-        let Some(future) = running else {
-            return false;
+        let mut handed = match *continuation {
+            Continuation::Waiting(_) => self.slot().lock().take_handed(),
+            Continuation::Running(_) => None,
+            Continuation::Over => None,
         };
-        *result = Pin::new(future).poll(cx);
-        if result.is_ready() {
-            *running = None;
-        }
-        true
+        continuation.go_on(cx, &mut handed, result)
     }
 
     /// Looks after a guest that could not run the continuation in place, once the stack itself can't go on.
     /// Says whether there is something new for the stack.
     fn attend(&self, cx: &mut Context<'_>) -> bool {
         let (values, mut handed) = {
-            let mut state = self.slot.lock();
+            let mut state = self.slot().lock();
             match state.phase {
                 Phase::Handed | Phase::Begun if state.is_remote => {}
                 Phase::Gone => {
                     drop(state);
-                    self.running.replace(None);
+                    self.continuation.replace(Continuation::Over);
                     return false;
                 }
                 _ => {
@@ -539,14 +559,14 @@ where
         };
         let mut result = Poll::Pending;
         Values::enter(values.as_ref(), || {
-            let mut running = self.running.borrow_mut();
-            self.go_on(cx, &mut running, &mut handed, &mut result)
+            let mut continuation = self.continuation.borrow_mut();
+            continuation.go_on(cx, &mut handed, &mut result)
         });
         let Poll::Ready(result) = result else {
             return false;
         };
         let mut abandoned = Some(result);
-        let mut state = self.slot.lock();
+        let mut state = self.slot().lock();
         if let Phase::Begun = state.phase {
             state.phase = Phase::Done;
             state.left().result = abandoned.take();
@@ -554,6 +574,62 @@ where
         let guest = state.take_guest();
         drop(state);
         wake(guest);
+        true
+    }
+}
+
+impl<N, F> Continuation<N, F> {
+    /// Starts it, and polls it. Says whether it had not run yet.
+    #[inline(always)]
+    fn start<I>(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut Option<I>,
+        result: &mut Poll<F::Output>,
+    ) -> bool
+    where
+        N: Step<I, Future = F>,
+        F: Future + Unpin,
+    {
+        let Self::Waiting(step) = mem::replace(self, Self::Over) else {
+            return false;
+        };
+        // It is over, until here: there is nothing to drop.
+        mem::forget(mem::replace(self, Self::Running(step.start(input))));
+        self.poll(cx, result)
+    }
+
+    /// Starts it if there is an `input`, and polls it if it runs. Says whether it did.
+    fn go_on<I>(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut Option<I>,
+        result: &mut Poll<F::Output>,
+    ) -> bool
+    where
+        N: Step<I, Future = F>,
+        F: Future + Unpin,
+    {
+        if input.is_some() {
+            return self.start(cx, input, result);
+        }
+        self.poll(cx, result)
+    }
+
+    #[inline(always)]
+    fn poll(&mut self, cx: &mut Context<'_>, result: &mut Poll<F::Output>) -> bool
+    where
+        F: Future + Unpin,
+    {
+        let Self::Running(future) = self else {
+            return false;
+        };
+        *result = Pin::new(future).poll(cx);
+        if result.is_ready()
+            && let Self::Running(future) = mem::replace(self, Self::Over)
+        {
+            drop(future);
+        }
         true
     }
 }
@@ -580,8 +656,10 @@ where
     #[inline]
     fn drop(&mut self) {
         // Else nobody is there to be told.
-        if Arc::strong_count(&self.slot) > 1 {
-            self.slot.close();
+        if let Some(slot) = &self.slot
+            && Arc::strong_count(slot) > 1
+        {
+            slot.close();
         }
     }
 }
@@ -627,16 +705,21 @@ where
         Self {
             stack,
             host: Host {
-                slot,
-                step: Cell::new(Some(step)),
-                running: RefCell::new(None),
+                slot: Some(slot),
+                continuation: RefCell::new(Continuation::Waiting(step)),
             },
         }
     }
 
     /// Where host and guest meet.
     pub(crate) fn slot(&self) -> &Arc<Slot<I, R>> {
-        &self.host.slot
+        self.host.slot()
+    }
+
+    /// The same, to be taken once the call is over.
+    #[inline]
+    pub(crate) fn slot_mut(self: Pin<&mut Self>) -> &mut Option<Arc<Slot<I, R>>> {
+        &mut self.project().host.slot
     }
 }
 
@@ -651,16 +734,39 @@ where
     type Output = Fut::Output;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
-        let mut this = self.project();
-        loop {
-            if let Poll::Ready(output) = this.host.lend(|| this.stack.as_mut().poll(cx)) {
-                return Poll::Ready(output);
-            }
-            if !this.host.attend(cx) {
-                return Poll::Pending;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        let mut poll = self.as_mut().poll_stack(cx);
+        if poll.is_pending() {
+            poll = self.attend(cx);
+        }
+        poll
+    }
+}
+
+impl<Fut, N, I, R> Rendezvous<Fut, N, I, R>
+where
+    Fut: Future,
+    N: Step<I>,
+    N::Future: Future<Output = R>,
+    I: 'static,
+    R: 'static,
+{
+    #[inline]
+    fn poll_stack(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        let this = self.project();
+        this.host.lend(|| this.stack.poll(cx))
+    }
+
+    /// The stack is pending: looks after its guest until neither goes on.
+    #[inline(never)]
+    fn attend(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        while self.host.attend(cx) {
+            let poll = self.as_mut().poll_stack(cx);
+            if poll.is_ready() {
+                return poll;
             }
         }
+        Poll::Pending
     }
 }
 
@@ -674,14 +780,22 @@ mod tests {
         task::Wake,
     };
 
-    type Meeting<Fut, N> = Rendezvous<Fut, N, u32, u32>;
+    type Answer = Result<u32, Refusal>;
+
+    type Meeting<Fut, N> = Rendezvous<Fut, N, u32, Answer>;
+
+    struct Asking(Guest<u32, Answer>);
+
+    impl Future for Asking {
+        type Output = Answer;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+            self.0.poll(cx, Err)
+        }
+    }
 
     /// A stack made of the guest, and a continuation.
-    fn meet<Fut, N>(
-        wakes: bool,
-        stack: impl FnOnce(Guest<u32, u32>) -> Fut,
-        step: N,
-    ) -> Meeting<Fut, N>
+    fn meet<Fut, N>(wakes: bool, stack: impl FnOnce(Asking) -> Fut, step: N) -> Meeting<Fut, N>
     where
         N: Step<u32>,
     {
@@ -690,8 +804,8 @@ mod tests {
         Rendezvous::new(slot, stack, step)
     }
 
-    fn guest(slot: &Arc<Slot<u32, u32>>, input: u32) -> Guest<u32, u32> {
-        Guest::new(Parcel::new(input, Some(slot.clone())))
+    fn guest(slot: &Arc<Slot<u32, Answer>>, input: u32) -> Asking {
+        Asking(Guest::new(Parcel::new(input, Some(slot.clone()))))
     }
 
     #[derive(Default)]
@@ -709,7 +823,7 @@ mod tests {
         let meeting = meet(
             true,
             |guest| LOCAL.scope(5, guest),
-            |input| Box::pin(async move { input + LOCAL.get() }),
+            |input| Box::pin(async move { Ok(input + LOCAL.get()) }),
         );
         assert_eq!(meeting.await, Ok(6));
     }
@@ -722,7 +836,7 @@ mod tests {
             |input| {
                 Box::pin(async move {
                     tokio::task::yield_now().await;
-                    input + 1
+                    Ok(input + 1)
                 })
             },
         );
@@ -740,7 +854,7 @@ mod tests {
             |input| {
                 Box::pin(async move {
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                    input + 1
+                    Ok(input + 1)
                 })
             },
         );
@@ -755,7 +869,7 @@ mod tests {
             let mut cx = Context::from_waker(&waker);
             let slot = Slot::new(has_wakers);
             let mut guest = guest(&slot, 1);
-            let step = |input| ready(input + 1);
+            let step = |input| ready(Ok(input + 1));
             let mut host = Box::pin(Meeting::new(slot, pending::<()>(), step));
             // Out of the host's reach, so that each has to tell the other.
             assert!(host.as_mut().poll(&mut cx).is_pending());
@@ -774,7 +888,7 @@ mod tests {
         let mut cx = Context::from_waker(&waker);
         let slot = Slot::new(true);
         let mut guest = guest(&slot, 1);
-        let mut host = Box::pin(Meeting::new(slot, pending::<()>(), |_| pending::<u32>()));
+        let mut host = Box::pin(Meeting::new(slot, pending::<()>(), |_| pending::<Answer>()));
         assert!(host.as_mut().poll(&mut cx).is_pending());
         for _ in 0..3 {
             assert!(Pin::new(&mut guest).poll(&mut cx).is_pending());
@@ -801,13 +915,41 @@ mod tests {
         let step = {
             let seen = seen.clone();
             move |input: u32| {
-                *seen.lock().unwrap() = Some(Key::current());
-                ready(input)
+                *seen.lock() = Some(Key::current());
+                ready(Ok(input))
             }
         };
         let stack = async move { tokio::spawn(second).await.unwrap() };
         assert_eq!(Rendezvous::new(slot, stack, step).await, Ok(2));
-        assert_eq!(*seen.lock().unwrap(), Some(None));
+        assert_eq!(*seen.lock(), Some(None));
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_knows_nothing_of_the_call_before() {
+        let wakes = Arc::new(CountWakes::default());
+        let waker: Waker = wakes.clone().into();
+        let mut cx = Context::from_waker(&waker);
+        let slot = Slot::new(true);
+        let mut asking = guest(&slot, 1);
+        let step = |input| ready(Ok(input + 1));
+        let mut host = Box::pin(Meeting::new(slot, pending::<()>(), step));
+        // Out of reach, so that wakers, input and result are left in the slot.
+        assert!(Pin::new(&mut asking).poll(&mut cx).is_pending());
+        assert!(host.as_mut().poll(&mut cx).is_pending());
+        assert!(
+            free(host.as_mut().slot_mut()).is_none(),
+            "its guest is still there"
+        );
+        assert_eq!(Pin::new(&mut asking).poll(&mut cx), Poll::Ready(Ok(2)));
+        let slot = free(host.as_mut().slot_mut()).expect("only the host is there");
+        drop(waker);
+        assert_eq!(Arc::strong_count(&wakes), 1, "a waker is still there");
+
+        let waker = wakes.clone().into();
+        let mut cx = Context::from_waker(&waker);
+        let stack = guest(&slot, 5);
+        let mut host = Box::pin(Meeting::new(slot, stack, step));
+        assert_eq!(host.as_mut().poll(&mut cx), Poll::Ready(Ok(6)));
     }
 
     #[tokio::test]
@@ -824,7 +966,7 @@ mod tests {
             move |_| {
                 Box::pin(async move {
                     let _held = in_step;
-                    pending::<u32>().await
+                    pending::<Answer>().await
                 })
             },
         ));
@@ -844,7 +986,7 @@ mod tests {
         let meeting = Rendezvous::new(
             slot.clone(),
             async move { (first.await, second.await) },
-            |input: u32| ready(input + 1),
+            |input: u32| ready(Ok(input + 1)),
         );
         assert_eq!(meeting.await, (Ok(2), Err(Refusal::Twice)));
         assert_eq!(guest(&slot, 1).await, Err(Refusal::Gone));
@@ -859,7 +1001,7 @@ mod tests {
                 let (there, elsewhere) = (tokio::spawn(there), tokio::spawn(elsewhere));
                 [here.await, there.await.unwrap(), elsewhere.await.unwrap()]
             };
-            let meeting = Rendezvous::new(slot, stack, |input: u32| ready(input + 1));
+            let meeting = Rendezvous::new(slot, stack, |input: u32| ready(Ok(input + 1)));
             let answers = meeting.await;
             let count = |answer| answers.iter().filter(|is| **is == answer).count();
             assert_eq!(count(Ok(2)), 1, "{answers:?}");
@@ -872,7 +1014,7 @@ mod tests {
         let slot = Slot::new(true);
         drop(guest(&slot, 1));
         let second = guest(&slot, 2);
-        let meeting = Rendezvous::new(slot, second, |input: u32| ready(input + 1));
+        let meeting = Rendezvous::new(slot, second, |input: u32| ready(Ok(input + 1)));
         assert_eq!(meeting.await, Ok(3));
     }
 
@@ -885,7 +1027,7 @@ mod tests {
                 let _guest = guest;
                 pending::<()>().await
             },
-            |_| -> std::future::Ready<u32> { panic!("it was not asked for") },
+            |_| -> std::future::Ready<Answer> { panic!("it was not asked for") },
         ));
         for _ in 0..3 {
             assert!(futures_poll_once(&mut meeting).await.is_pending());
@@ -900,7 +1042,7 @@ mod tests {
             |guest| async move {
                 let _ = send.send(tokio::spawn(guest));
             },
-            |_| pending::<u32>(),
+            |_| pending::<Answer>(),
         );
         meeting.await;
         let guest = receive.await.unwrap();
@@ -917,9 +1059,9 @@ mod tests {
         let inner = Rendezvous::new(
             inner_slot,
             async move { (outer_guest.await, inner_guest.await) },
-            |input: u32| ready(input + 1),
+            |input: u32| ready(Ok(input + 1)),
         );
-        let outer = Rendezvous::new(outer_slot, inner, |input: u32| ready(input + 1));
+        let outer = Rendezvous::new(outer_slot, inner, |input: u32| ready(Ok(input + 1)));
         assert_eq!(outer.await, (Ok(2), Ok(11)));
     }
 

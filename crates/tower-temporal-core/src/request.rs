@@ -128,6 +128,7 @@ impl<O: Operation> Request<O> {
 
     /// Takes the request apart. It can't be put together again: the way back to the call is gone.
     pub fn into_parts(mut self) -> (O::Input, O::Context, Extensions) {
+        self.parcel.slot = None;
         let input = self.parcel.input.take().expect("the request is whole");
         (input, self.context, self.extensions)
     }

@@ -2,7 +2,7 @@ use crate::{Operation, Request, request::CallGuest};
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tower_service::Service;
 
@@ -46,10 +46,8 @@ impl<O: Operation> Future for TerminalFuture<O> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(Pin::new(&mut self.guest).poll(cx)) {
-            Ok(result) => result,
-            Err(refusal) => Err(O::error(refusal.of(O::NAME).into())),
-        })
+        self.guest
+            .poll(cx, |refusal| Err(O::error(refusal.of(O::NAME).into())))
     }
 }
 

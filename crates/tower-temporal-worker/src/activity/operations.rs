@@ -38,6 +38,8 @@ impl Operation for ExecuteActivity {
     const NAME: &'static str = "execute_activity";
     const CATEGORY: Category = Category::ActivityInbound;
 
+    tower_temporal_core::spare!(ExecuteActivity);
+
     fn headers(input: &ExecuteActivityInput) -> Headers<'_> {
         Headers::one(HeaderMap::Payloads(input.headers()))
     }

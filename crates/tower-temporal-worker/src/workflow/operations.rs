@@ -133,6 +133,8 @@ macro_rules! define_category {
                 const NAME: &'static str = stringify!($method);
                 const CATEGORY: Category = Category::$category;
 
+                tower_temporal_core::spare!($operation);
+
                 headers!($headers, $input);
 
                 fn target<'a>($target_input: &'a $input, $target_context: &'a $context) -> Target<'a> {

@@ -33,6 +33,8 @@ macro_rules! operations {
                 const NAME: &'static str = stringify!($name);
                 const CATEGORY: Category = Category::ActivityOutbound;
 
+                tower_temporal_core::spare!($operation);
+
                 fn target<'a>(input: &'a $input, (): &'a ()) -> Target<'a> {
                     crate::activity::operations::target(&input.info)
                 }
