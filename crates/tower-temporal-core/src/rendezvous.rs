@@ -594,9 +594,17 @@ impl<N, F> Continuation<N, F> {
         let Self::Waiting(step) = mem::replace(self, Self::Over) else {
             return false;
         };
-        // It is over, until here: there is nothing to drop.
-        mem::forget(mem::replace(self, Self::Running(step.start(input))));
-        self.poll(cx, result)
+        let mut started = Started {
+            future: Some(step.start(input)),
+            place: self,
+        };
+        if let Some(future) = &mut started.future {
+            *result = Pin::new(future).poll(cx);
+        }
+        if result.is_ready() {
+            started.future = None;
+        }
+        true
     }
 
     /// Starts it if there is an `input`, and polls it if it runs. Says whether it did.
@@ -613,24 +621,30 @@ impl<N, F> Continuation<N, F> {
         if input.is_some() {
             return self.start(cx, input, result);
         }
-        self.poll(cx, result)
-    }
-
-    #[inline(always)]
-    fn poll(&mut self, cx: &mut Context<'_>, result: &mut Poll<F::Output>) -> bool
-    where
-        F: Future + Unpin,
-    {
         let Self::Running(future) = self else {
             return false;
         };
         *result = Pin::new(future).poll(cx);
-        if result.is_ready()
-            && let Self::Running(future) = mem::replace(self, Self::Over)
-        {
-            drop(future);
+        if result.is_ready() {
+            *self = Self::Over;
         }
         true
+    }
+}
+
+/// A continuation in its first poll, in which most are done. It is kept if it is not, or if it panics: what it panics with once
+/// more when it is dropped is not to meet the first panic.
+struct Started<'a, N, F> {
+    future: Option<F>,
+    place: &'a mut Continuation<N, F>,
+}
+
+impl<N, F> Drop for Started<'_, N, F> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            *self.place = Continuation::Running(future);
+        }
     }
 }
 
