@@ -271,10 +271,17 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let EntryProj::Called { future } = self.as_mut().project() {
-            return poll_called::<O, _, _>(future, cx);
+        if !matches!(*self, Self::Called { .. }) {
+            ready!(self.as_mut().poll_call(cx))?;
         }
-        self.begin(cx)
+        let EntryProj::Called { future } = self.project() else {
+            unreachable!("the stack was called");
+        };
+        // A `map_err` would move the output once more.
+        Poll::Ready(match ready!(future.poll(cx)) {
+            Ok(output) => Ok(output),
+            Err(error) => Err(into_error::<O>(error)),
+        })
     }
 }
 
@@ -284,8 +291,9 @@ where
     S: Service<Request<O>, Response = O::Output>,
     S::Error: Into<BoxError>,
 {
+    /// Waits until the stack is ready, and calls it.
     #[inline(never)]
-    fn begin(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<O::Output, O::Error>> {
+    fn poll_call(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), O::Error>> {
         match self.as_mut().project() {
             EntryProj::Waiting { stack, request } => {
                 match stack.poll_ready(cx) {
@@ -301,35 +309,15 @@ where
                 let request = request.take().expect("it is not polled after a panic");
                 let future = stack.call(request);
                 self.set(Self::Called { future });
+                Poll::Ready(Ok(()))
             }
             EntryProj::Failed { error } => {
                 let error = error.take().expect("it is not polled when done");
-                return Poll::Ready(Err(into_error::<O>(error)));
+                Poll::Ready(Err(into_error::<O>(error)))
             }
-            EntryProj::Called { .. } => {}
-        }
-        match self.project() {
-            EntryProj::Called { future } => poll_called::<O, _, _>(future, cx),
-            _ => unreachable!("the stack was called"),
+            EntryProj::Called { .. } => Poll::Ready(Ok(())),
         }
     }
-}
-
-#[inline]
-fn poll_called<O, F, E>(
-    future: Pin<&mut F>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<O::Output, O::Error>>
-where
-    O: Operation,
-    F: Future<Output = Result<O::Output, E>>,
-    E: Into<BoxError>,
-{
-    // A `map_err` would move the output once more.
-    Poll::Ready(match ready!(future.poll(cx)) {
-        Ok(output) => Ok(output),
-        Err(error) => Err(into_error::<O>(error)),
-    })
 }
 
 /// Where the input of a call is kept that is dropped on its way: see [`Call::keep_returned`].
@@ -680,7 +668,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_has_the_slot_of_the_one_before() {
-        assert_eq!(spare_slot(), None);
+        drop(Spare::<ClientProbe>::take());
         let call = || probe::call::<ClientProbe, _, _>(Terminal, 1, plus_one);
         assert_eq!(call().await.unwrap(), 2);
         let first = spare_slot();
