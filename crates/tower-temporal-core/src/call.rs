@@ -677,6 +677,15 @@ mod tests {
         assert_eq!(spare_slot(), first);
     }
 
+    #[test]
+    fn a_call_whose_input_could_have_come_back_leaves_its_slot_too() {
+        drop(Spare::<ClientProbe>::take());
+        let next = |input| ready(plus_one(input));
+        let call = Call::<ClientProbe, _, _>::new(Terminal, 1.into(), (), next);
+        assert!(matches!(call.now_or_input(), Ok(2)));
+        assert!(spare_slot().is_some());
+    }
+
     #[tokio::test]
     async fn a_call_does_not_have_the_slot_of_one_whose_request_is_still_there() {
         let (send, receive) = std::sync::mpsc::channel();

@@ -578,7 +578,7 @@ where
     }
 }
 
-impl<N, F> Continuation<N, F> {
+impl<N, F: Future + Unpin> Continuation<N, F> {
     /// Starts it, and polls it. Says whether it had not run yet.
     #[inline(always)]
     fn start<I>(
@@ -589,7 +589,6 @@ impl<N, F> Continuation<N, F> {
     ) -> bool
     where
         N: Step<I, Future = F>,
-        F: Future + Unpin,
     {
         let Self::Waiting(step) = mem::replace(self, Self::Over) else {
             return false;
@@ -616,7 +615,6 @@ impl<N, F> Continuation<N, F> {
     ) -> bool
     where
         N: Step<I, Future = F>,
-        F: Future + Unpin,
     {
         if input.is_some() {
             return self.start(cx, input, result);
